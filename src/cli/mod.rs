@@ -1,0 +1,1 @@
+//! Who asks, for what: argv, `INPUT_*` and the environment. The only reader of either.

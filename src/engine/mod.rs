@@ -1,0 +1,1 @@
+//! The runbook: locate, fetch, verify, plan, permit, apply, watch, report.

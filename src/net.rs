@@ -1,0 +1,1 @@
+//! How connections are made: TLS roots, the one TLS provider, proxies.

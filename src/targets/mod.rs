@@ -1,0 +1,1 @@
+//! Where releases run. One file per target: observe it, put a revision in place, nothing else.

@@ -1,0 +1,1 @@
+//! Directory trees on disk: measured, unpacked, copied. Local files only, no judgment.
