@@ -1,1 +1,3 @@
 //! The runbook: locate, fetch, verify, plan, permit, apply, watch, report.
+
+pub mod request;

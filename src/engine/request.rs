@@ -1,0 +1,416 @@
+//! What was asked for, resolved: the arguments, the config file and the environment as one plain value. Nothing that a
+//! command needs is optional here, nothing was contacted to make it, and nothing in it is read again from outside.
+//! Values only; `config::resolve` makes them.
+
+use crate::model::ids::{RepoName, RunId};
+use crate::model::payload::Digest;
+use crate::model::secret::Secret;
+use crate::model::state::{Revision, Slot};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// One command, ready to be carried out.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub verb: Verb,
+    pub environment: Environment,
+    pub github: GitHubAccess,
+    pub context: RunContext,
+    pub output: Output,
+    pub process: Process,
+    /// Absolute. Need not exist yet.
+    pub state_dir: PathBuf,
+    /// No change and no mutating request.
+    pub dry_run: bool,
+    /// Why, in the operator's words: for the journal and the report.
+    pub reason: Option<String>,
+    /// Every secret of this request, to be masked.
+    pub secrets: Vec<Secret>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verb {
+    Rollback {
+        from: Choice,
+        expected_sha256: Option<Digest>,
+        slots: Vec<Slot>,
+    },
+    Deploy {
+        release: Deployed,
+        expected_sha256: Option<Digest>,
+        slots: Vec<Slot>,
+    },
+    Watch {
+        slots: Vec<Slot>,
+    },
+    /// Judges a saved probe log again. Needs nothing but the file.
+    Replay {
+        probes: PathBuf,
+    },
+    List,
+    Ready {
+        from: Choice,
+        expected_sha256: Option<Digest>,
+    },
+    Record {
+        /// The folder that becomes the artifact: `lastgood.json` is written into it.
+        dir: PathBuf,
+        /// Revisions told by the operator, for slots that cannot be measured.
+        revisions: Vec<(Slot, Revision)>,
+    },
+    History {
+        /// At most this many entries are shown, newest first; the figures are over all.
+        limit: usize,
+    },
+    Report {
+        /// `None`: the newest journal of the state directory.
+        journal: Option<PathBuf>,
+    },
+}
+
+impl Verb {
+    /// As it is typed.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Rollback {
+                from: _,
+                expected_sha256: _,
+                slots: _,
+            } => "rollback",
+            Self::Deploy {
+                release: _,
+                expected_sha256: _,
+                slots: _,
+            } => "deploy",
+            Self::Watch { slots: _ } | Self::Replay { probes: _ } => "watch",
+            Self::List => "list",
+            Self::Ready {
+                from: _,
+                expected_sha256: _,
+            } => "ready",
+            Self::Record {
+                dir: _,
+                revisions: _,
+            } => "record",
+            Self::History { limit: _ } => "history",
+            Self::Report { journal: _ } => "report",
+        }
+    }
+}
+
+/// Which release is rolled back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// The newest one that was proven good.
+    Newest,
+    /// The one of this run, under the same checks.
+    Run(RunId),
+    /// A local file or directory; GitHub is not asked.
+    File(PathBuf),
+}
+
+/// Where the release that is deployed comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deployed {
+    /// The artifact of this run.
+    Run(RunId),
+    /// A local file or directory.
+    Path(PathBuf),
+}
+
+/// One place that releases are deployed to.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    pub name: String,
+    pub source: Source,
+    /// By group, then in the order of the file. Empty for verbs that touch no target.
+    pub targets: Vec<TargetSettings>,
+    pub health: Health,
+    pub policy: Policy,
+    pub guard: Guard,
+}
+
+/// Where good releases come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// File name or path of the deploy workflow. Empty only for verbs and choices that look up no run.
+    pub workflow: String,
+    pub branch: Option<String>,
+    pub events: Vec<String>,
+    /// Exact or wildcard.
+    pub artifact: String,
+    /// Exact or wildcard.
+    pub deploy_job: Option<String>,
+    /// Wildcard on the run's title.
+    pub title: Option<String>,
+    pub require_digest: bool,
+    pub require_ancestor: bool,
+    pub rollback_workflows: Vec<String>,
+    /// From 1 to 100.
+    pub max_candidates: u32,
+    /// Pages of 100 runs, from 1 to 10.
+    pub max_pages: u32,
+    pub size_limit_bytes: u64,
+    pub exclude_runs: Vec<RunId>,
+    /// Releases of this commit are not candidates: it is the one that fails.
+    pub failing_commit: Option<String>,
+}
+
+/// One target before its kind has read its settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetSettings {
+    pub name: String,
+    pub kind: String,
+    /// Lower groups are changed first.
+    pub group: u32,
+    pub payload: Option<String>,
+    /// The kind's own settings: a JSON object.
+    pub settings: serde_json::Value,
+    pub origin: Origin,
+}
+
+/// Where settings were written, so that a refusal can name the place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// `.github/lastgood.yml`, or the option: `--target web=directory:/srv/web`.
+    pub name: String,
+    /// `environments.production.targets[0]`; empty for an option.
+    pub key: String,
+    /// Line and column of each key path below `key` (`path`, `restart[0]`); the empty path is the target itself. Empty
+    /// for an option.
+    pub places: BTreeMap<String, (u64, u64)>,
+}
+
+impl Origin {
+    /// The place of a key path below this origin, or of the nearest one above it:
+    /// `.github/lastgood.yml:9:9: environments.production.targets[0].path`.
+    pub fn at(&self, path: &str) -> String {
+        let mut above = path;
+        let place = loop {
+            if let Some(place) = self.places.get(above) {
+                break Some(place);
+            }
+            match above.rfind(['.', '[']) {
+                Some(cut) => above = above.get(..cut).unwrap_or_default(),
+                None if above.is_empty() => break None,
+                None => above = "",
+            }
+        };
+        let mut text = self.name.clone();
+        if let Some((line, column)) = place {
+            text = format!("{text}:{line}:{column}");
+        }
+        let dot = match self.key.is_empty() || path.is_empty() || path.starts_with('[') {
+            true => "",
+            false => ".",
+        };
+        match format!("{}{dot}{path}", self.key) {
+            key if key.is_empty() => text,
+            key => format!("{text}: {key}"),
+        }
+    }
+}
+
+/// How it is judged whether the service is well.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    pub probes: Vec<Probe>,
+    pub control_url: Option<Url>,
+    /// Requests per second and probe, from 1 to 50.
+    pub rate: u32,
+    /// From 0 to 1.
+    pub healthy_error_rate: f64,
+    /// From 0 to 1, above `healthy_error_rate`.
+    pub unhealthy_error_rate: f64,
+    /// At most 10 minutes.
+    pub warm_up: Duration,
+    pub cap: Duration,
+    /// Zero: no bake.
+    pub bake: Duration,
+    /// From 1 to 50.
+    pub bake_rate: u32,
+    /// Zero: no baseline.
+    pub baseline: Duration,
+    pub latency: Latency,
+}
+
+/// What slow answers lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latency {
+    Warn,
+    Gate,
+    Off,
+}
+
+/// One address that is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    pub name: String,
+    pub url: Url,
+    /// `GET` or `HEAD`.
+    pub method: String,
+    /// Each `200` or `2xx`; never empty.
+    pub expect_status: Vec<String>,
+    /// Text to be contained, or `/regular expression/` (valid).
+    pub expect_body: Option<String>,
+    pub gating: bool,
+    pub headers: Vec<(String, Secret)>,
+}
+
+/// What is done about a verdict, and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub on_unhealthy: OnUnhealthy,
+    pub on_inconclusive: OnInconclusive,
+    /// Hazard names, optionally `name:slot`.
+    pub allow: Vec<String>,
+}
+
+/// What an unhealthy release leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnhealthy {
+    Rollback,
+    Fail,
+}
+
+/// What it leads to when there is no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInconclusive {
+    Fail,
+    Pass,
+    Rollback,
+}
+
+/// What must be so before anything happens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guard {
+    pub hostname: Option<String>,
+    pub repository: Option<RepoName>,
+}
+
+/// How GitHub and the network are reached.
+#[derive(Debug, Clone)]
+pub struct GitHubAccess {
+    /// Without a slash at the end: `https://api.github.com`.
+    pub api_url: String,
+    /// Without a slash at the end: `https://github.com`.
+    pub server_url: String,
+    /// The repository whose runs are looked up. `None` only for verbs and choices that look up no run.
+    pub repository: Option<RepoName>,
+    pub token: Option<Secret>,
+    /// For one request.
+    pub request_deadline: Duration,
+    /// For all requests of a command together.
+    pub deadline: Duration,
+    /// How long a used-up rate limit is waited for, at most.
+    pub rate_limit_wait: Duration,
+    /// Certificates trusted besides the bundled ones.
+    pub ca_pem: Option<Vec<u8>>,
+    pub proxy: Option<String>,
+    pub no_proxy: Option<String>,
+}
+
+/// What is known of the run, and of the machine, that asks.
+#[derive(Debug, Clone)]
+pub struct RunContext {
+    pub run_id: Option<RunId>,
+    pub attempt: Option<u32>,
+    pub sha: Option<String>,
+    /// Branch or tag.
+    pub ref_name: Option<String>,
+    /// `owner/repo/.github/workflows/x.yml@ref`.
+    pub workflow_ref: Option<String>,
+    pub event: Option<String>,
+    pub actor: Option<String>,
+    /// The page of the run.
+    pub run_url: Option<String>,
+    /// The repository that this runs for; the source may be another one.
+    pub repository: Option<RepoName>,
+    pub hostname: Option<String>,
+    /// The wall clock when the command began.
+    pub now: Timestamp,
+}
+
+/// How the answer and the story are given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about the outputs, not states")]
+pub struct Output {
+    /// The answer on stdout is one JSON document.
+    pub json: bool,
+    pub color: bool,
+    pub stdout_tty: bool,
+    pub stderr_tty: bool,
+    pub in_actions: bool,
+    /// -1 quiet, 0 normal, 1 more, 2 everything.
+    pub verbosity: i8,
+    /// `GITHUB_OUTPUT`.
+    pub github_output: Option<PathBuf>,
+    /// `GITHUB_STEP_SUMMARY`.
+    pub step_summary: Option<PathBuf>,
+}
+
+/// Where this process runs, for the targets that start programs.
+#[derive(Clone)]
+pub struct Process {
+    /// Absolute; relative paths of the config start here.
+    pub dir: PathBuf,
+    /// Holds secrets: only an allow-list of it reaches a child.
+    pub variables: BTreeMap<String, String>,
+    /// For scratch files: `RUNNER_TEMP`, `TMPDIR` or `/tmp`.
+    pub temp_dir: PathBuf,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("dir", &self.dir)
+            .field("variables", &format_args!("{} names", self.variables.len()))
+            .field("temp_dir", &self.temp_dir)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_names_the_nearest_written_key() {
+        let origin = Origin {
+            name: ".github/lastgood.yml".to_owned(),
+            key: "environments.production.targets[0]".to_owned(),
+            places: BTreeMap::from([
+                (String::new(), (5, 9)),
+                ("path".to_owned(), (7, 9)),
+                ("restart".to_owned(), (8, 9)),
+                ("restart[1]".to_owned(), (8, 29)),
+            ]),
+        };
+        #[track_caller]
+        fn check(origin: &Origin, path: &str, wanted: &str) {
+            let key = "environments.production.targets[0]";
+            assert_eq!(origin.at(path), format!(".github/lastgood.yml:{wanted}").replace("KEY", key));
+        }
+        check(&origin, "path", "7:9: KEY.path");
+        check(&origin, "restart[1]", "8:29: KEY.restart[1]");
+        check(&origin, "restart[5]", "8:9: KEY.restart[5]");
+        check(&origin, "keep", "5:9: KEY.keep");
+        check(&origin, "", "5:9: KEY");
+    }
+
+    #[test]
+    fn an_option_has_no_lines() {
+        let origin = Origin {
+            name: "--target directory:/srv/web".to_owned(),
+            key: String::new(),
+            places: BTreeMap::new(),
+        };
+        assert_eq!(origin.at("path"), "--target directory:/srv/web: path");
+        assert_eq!(origin.at(""), "--target directory:/srv/web");
+    }
+}
