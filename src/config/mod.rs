@@ -1,8 +1,13 @@
 //! The config file, and how it, the arguments and the environment become one request.
 
-pub mod de;
+pub mod check;
+mod de;
+pub mod defaults;
+mod document;
 pub mod file;
 mod file_health;
-pub mod node;
+mod node;
 pub mod problem;
 pub mod units;
+
+pub use document::Document;

@@ -70,9 +70,20 @@ impl Node {
         }
     }
 
-    /// The node at a key path such as `environments.production.targets[0].path`, or the nearest one above it that
+    /// The place of a key path such as `environments.production.targets[0].path`, or of the nearest one above it that
     /// exists. A key that holds a dot stands in quotes: `environments."a.b"`.
     pub fn locate(&self, path: &str) -> Place {
+        self.walk(path).1
+    }
+
+    /// The node at a key path, when it exists.
+    pub fn find(&self, path: &str) -> Option<&Self> {
+        let (node, _, whole) = self.walk(path);
+        whole.then_some(node)
+    }
+
+    /// As far along the path as there are nodes, and whether that was all of it.
+    fn walk(&self, path: &str) -> (&Self, Place, bool) {
         let mut node = self;
         let mut place = self.place;
         for step in steps(path) {
@@ -88,10 +99,10 @@ impl Node {
             };
             match next {
                 Some((below, at)) => (node, place) = (below, at),
-                None => break,
+                None => return (node, place, false),
             }
         }
-        place
+        (node, place, true)
     }
 }
 

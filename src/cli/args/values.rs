@@ -1,0 +1,213 @@
+//! Values of options, parsed strictly: each refusal says what was expected (clap says what was found and where).
+
+use crate::model::ids::RunId;
+use crate::model::payload::Digest;
+use std::str::FromStr;
+use url::Url;
+
+/// When output is coloured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// A run id, or the address of a run.
+pub(super) fn run_id(text: &str) -> Result<RunId, String> {
+    let digits = match text.split_once("/actions/runs/") {
+        Some((_, rest)) => rest.split('/').next().unwrap_or_default(),
+        None => text,
+    };
+    match digits.parse() {
+        Ok(id) if id > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => Ok(RunId(id)),
+        _ => Err("a run id such as 9130000001, or the address of a run".to_owned()),
+    }
+}
+
+pub(super) fn commit(text: &str) -> Result<String, String> {
+    let ok = text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match ok {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("a full commit id: 40 hex digits".to_owned()),
+    }
+}
+
+pub(super) fn digest(text: &str) -> Result<Digest, String> {
+    text.parse()
+        .map_err(|_bad| "64 hex digits, as sha256sum prints them".to_owned())
+}
+
+pub(super) fn limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(limit @ 1..=1000) => Ok(limit),
+        _ => Err("a whole number from 1 to 1000".to_owned()),
+    }
+}
+
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("true or false".to_owned()),
+    }
+}
+
+pub(super) fn http_url(text: &str) -> Result<Url, String> {
+    crate::config::check::http_url(text).map_err(str::to_owned)
+}
+
+/// `[NAME=]KIND:SETTINGS`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetArg {
+    /// As it was typed.
+    pub text: String,
+    pub name: Option<String>,
+    pub kind: String,
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
+impl FromStr for TargetArg {
+    type Err = String;
+
+    /// The settings of `directory` are its path; those of any kind may be a JSON object.
+    fn from_str(text: &str) -> Result<Self, String> {
+        const EXPECTED: &str =
+            "directory:PATH or KIND:{\"setting\": \"value\"}, with or without NAME= before it";
+        let (head, value) = text.split_once(':').ok_or(EXPECTED)?;
+        let (name, kind) = match head.split_once('=') {
+            Some((name, kind)) => (Some(name), kind),
+            None => (None, head),
+        };
+        if kind.is_empty() || value.is_empty() || name.is_some_and(str::is_empty) {
+            return Err(EXPECTED.to_owned());
+        }
+        let settings = if value.starts_with('{') {
+            serde_json::from_str(value)
+                .map_err(|error| format!("settings as a JSON object ({error})"))?
+        } else if kind == "directory" {
+            serde_json::Map::from_iter([("path".to_owned(), value.into())])
+        } else {
+            return Err(format!(
+                "{kind}:{{…}} with the settings as a JSON object (only directory takes a plain path)"
+            ));
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            name: name.map(str::to_owned),
+            kind: kind.to_owned(),
+            settings,
+        })
+    }
+}
+
+/// `[NAME=]URL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeArg {
+    pub name: Option<String>,
+    pub url: Url,
+}
+
+impl FromStr for ProbeArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        let (name, url) = match text.split_once('=') {
+            Some((name, url)) if is_name(name) => (Some(name.to_owned()), url),
+            _ => (None, text),
+        };
+        Ok(Self {
+            name,
+            url: http_url(url)?,
+        })
+    }
+}
+
+/// `SLOT=REVISION`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevisionArg {
+    pub slot: String,
+    pub revision: String,
+}
+
+impl FromStr for RevisionArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((slot, revision)) if !slot.is_empty() && !revision.is_empty() => Ok(Self {
+                slot: slot.to_owned(),
+                revision: revision.to_owned(),
+            }),
+            _ => Err("SLOT=REVISION such as web=sha256:4f5a…".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_by_its_id_or_its_address() {
+        let run = RunId(9_130_000_001);
+        assert_eq!(run_id("9130000001"), Ok(run));
+        assert_eq!(
+            run_id("https://github.com/o/r/actions/runs/9130000001/job/7"),
+            Ok(run)
+        );
+        for wrong in ["", "0", "-1", "+1", "12a", "latest", "https://github.com/o/r/runs/1"] {
+            assert!(run_id(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_a_kind_and_its_settings() {
+        let target: TargetArg = "web=directory:/srv/web".parse().unwrap();
+        assert_eq!(target.name.as_deref(), Some("web"));
+        assert_eq!(target.settings["path"], "/srv/web");
+        let target: TargetArg = r#"command:{"observe": ["./is", "a=b"]}"#.parse().unwrap();
+        assert_eq!((target.name, target.kind.as_str()), (None, "command"));
+        assert_eq!(target.settings["observe"][1], "a=b");
+        for wrong in ["", "directory", "directory:", "=directory:/x", "command:./x", "command:{x}"] {
+            assert!(wrong.parse::<TargetArg>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_probe_may_have_a_name() {
+        let named: ProbeArg = "home=https://example.com/health?a=b".parse().unwrap();
+        assert_eq!(named.name.as_deref(), Some("home"));
+        let bare: ProbeArg = "https://example.com/health?a=b".parse().unwrap();
+        assert_eq!(bare.name, None);
+        assert_eq!(bare.url, named.url);
+        for wrong in ["", "example.com", "ftp://example.com", "home=", "https://"] {
+            assert!(wrong.parse::<ProbeArg>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_revision_belongs_to_a_slot() {
+        let told: RevisionArg = "web=sha256:ab=".parse().unwrap();
+        assert_eq!((told.slot.as_str(), told.revision.as_str()), ("web", "sha256:ab="));
+        for wrong in ["", "web", "web=", "=x"] {
+            assert!(wrong.parse::<RevisionArg>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn commits_and_digests_are_whole() {
+        assert_eq!(commit(&"A".repeat(40)), Ok("a".repeat(40)));
+        assert!(commit("abc1234").is_err());
+        assert!(digest(&"0".repeat(63)).is_err());
+        assert!(boolean("yes").is_err());
+    }
+}
