@@ -1,4 +1,175 @@
-//! Who asks, for what: argv, `INPUT_*` and the environment. The only reader of either.
+//! Who asks, for what: argv, `INPUT_*` and the environment. The only reader of either, and of the files that say what is
+//! asked for (the config, the user's certificates). What is done about it is not known here.
 
+pub mod action;
 pub mod args;
+pub mod env;
 mod help;
+mod print;
+pub mod usage;
+
+use crate::config::resolve::{self, Inputs};
+use crate::config::{Document, defaults, schema};
+use crate::engine::request::Request;
+use crate::model::outcome::{Failure, Outcome};
+use args::{Cli, Help, Verb};
+use clap::FromArgMatches as _;
+use clap::error::ErrorKind;
+use env::Env;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+use usage::Spelling;
+
+/// What the arguments ask for.
+#[derive(Debug)]
+pub enum Asked {
+    /// Text for stdout, and nothing else: help, version, completions, schema.
+    Text(String),
+    Request(Box<Request>),
+}
+
+/// One command from its arguments to its exit code. `argv` begins with the program's name.
+pub fn run(argv: Vec<OsString>, env: Env) -> ExitCode {
+    let wants_json = argv.iter().any(|word| word == "--json");
+    match ask(argv, &env) {
+        Ok(Asked::Text(text)) => print::text(&text),
+        Ok(Asked::Request(request)) => dispatch(*request),
+        Err(failure) => print::failure(&failure, &env, wants_json),
+    }
+}
+
+/// Carries the request out.
+fn dispatch(request: Request) -> ExitCode {
+    let word = request.verb.word();
+    print::error_line(&format!("error: this build cannot carry out {word}"));
+    ExitCode::from(Outcome::Error.exit_code())
+}
+
+/// Reads arguments, inputs, config file and certificates. Contacts nothing.
+pub fn ask(argv: Vec<OsString>, env: &Env) -> Result<Asked, Failure> {
+    let (argv, spelling) = match action::is_step(&argv, env) {
+        true => (action::argv(env)?, Spelling::Input),
+        false => (spelled_out(argv), Spelling::Flag),
+    };
+    let cli = match parse(&argv, spelling)? {
+        Parsed::Cli(cli) => cli,
+        Parsed::Text(text) => return Ok(Asked::Text(text)),
+    };
+    match &cli.verb {
+        Verb::Completions(completions) => {
+            return print::completions(completions.shell).map(Asked::Text);
+        }
+        Verb::Schema => return Ok(Asked::Text(schema::text(&[]))),
+        Verb::Rollback(_)
+        | Verb::Deploy(_)
+        | Verb::Watch(_)
+        | Verb::Ready(_)
+        | Verb::List(_)
+        | Verb::Record(_)
+        | Verb::History(_)
+        | Verb::Report(_) => (),
+    }
+    let document = config(&cli, env, spelling)?;
+    let ca_pem = certificates(&cli, env, spelling)?;
+    let inputs = Inputs {
+        cli: &cli,
+        spelling,
+        document: document.as_ref(),
+        ca_pem: ca_pem.as_deref(),
+        env,
+    };
+    resolve::resolve(inputs).map(|request| Asked::Request(Box::new(request)))
+}
+
+/// `lastgood help rollback` is `lastgood rollback --help`.
+fn spelled_out(mut argv: Vec<OsString>) -> Vec<OsString> {
+    if argv.get(1).is_some_and(|word| word == "help") {
+        argv.remove(1);
+        argv.truncate(2);
+        argv.push("--help".into());
+    }
+    argv
+}
+
+enum Parsed {
+    Cli(Box<Cli>),
+    Text(String),
+}
+
+fn parse(argv: &[OsString], spelling: Spelling) -> Result<Parsed, Failure> {
+    let help = match argv.iter().any(|word| word == "--help") {
+        true => Help::Full,
+        false => Help::Short,
+    };
+    let matches = args::command(help).try_get_matches_from(argv);
+    let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    match cli {
+        Ok(cli) => Ok(Parsed::Cli(Box::new(cli))),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Parsed::Text(error.render().to_string()))
+            }
+            _ => Err(usage::refused(&error, verb_of(argv).as_deref(), spelling)),
+        },
+    }
+}
+
+/// The verb among the arguments, for messages.
+fn verb_of(argv: &[OsString]) -> Option<String> {
+    let known = usage::verbs();
+    argv.iter()
+        .skip(1)
+        .filter_map(|word| word.to_str())
+        .find(|word| known.iter().any(|verb| verb == word))
+        .map(str::to_owned)
+}
+
+/// Reads the config file: the one that is named must be there, the usual one may be.
+fn config(cli: &Cli, env: &Env, spelling: Spelling) -> Result<Option<Document>, Failure> {
+    let named = cli.common.config.as_deref();
+    let path = named.unwrap_or(Path::new(defaults::CONFIG_FILE));
+    match std::fs::read_to_string(env.dir.join(path)) {
+        Ok(text) => Document::read(&path.to_string_lossy(), &text)
+            .map(Some)
+            .map_err(Failure::from),
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let option = match named {
+                Some(_) => format!("{}: ", spelling.of("config")),
+                None => String::new(),
+            };
+            let hint = match error.kind() {
+                std::io::ErrorKind::NotFound if env.in_actions() => {
+                    "check the repository out before this step (actions/checkout)"
+                }
+                _ => "name a config file that can be read",
+            };
+            let path = path.display();
+            Err(usage::failure(format!("{option}{path}: {error}"), hint))
+        }
+    }
+}
+
+/// Reads the user's certificates, from the option or `SSL_CERT_FILE`.
+fn certificates(cli: &Cli, env: &Env, spelling: Spelling) -> Result<Option<Vec<u8>>, Failure> {
+    let typed = cli.verb.parts().github.ca_file;
+    let (path, said_by) = match (typed, env.get("SSL_CERT_FILE")) {
+        (Some(path), _) => (path, spelling.of("ca-file")),
+        (None, Some(path)) => (path.into(), "SSL_CERT_FILE".to_owned()),
+        (None, None) => return Ok(None),
+    };
+    let wrong = |found: String| {
+        let path = path.display();
+        usage::failure(
+            format!("{said_by}: {path}: {found}"),
+            "name a PEM file with certificates",
+        )
+    };
+    let pem = std::fs::read(env.dir.join(&path)).map_err(|error| wrong(error.to_string()))?;
+    let begin = b"-----BEGIN CERTIFICATE-----";
+    match pem.windows(begin.len()).any(|window| window == begin) {
+        true => Ok(Some(pem)),
+        false => Err(wrong("found no certificate, expected PEM".to_owned())),
+    }
+}

@@ -9,7 +9,7 @@ use serde::de::{
 };
 
 /// Reads `node` as a `T`.
-pub fn read<'de, T: Deserialize<'de>>(node: &'de Node) -> Result<T, Problem> {
+pub(super) fn read<'de, T: Deserialize<'de>>(node: &'de Node) -> Result<T, Problem> {
     T::deserialize(node)
 }
 

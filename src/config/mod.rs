@@ -8,6 +8,8 @@ pub mod file;
 mod file_health;
 mod node;
 pub mod problem;
+pub mod resolve;
+pub mod schema;
 pub mod units;
 
 pub use document::Document;

@@ -7,7 +7,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, Options, Spanne
 use std::fmt;
 
 /// Largest config file that is read, in bytes. A config is written by hand: more is a mistake.
-pub const FILE_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq)]

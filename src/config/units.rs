@@ -154,6 +154,14 @@ impl fmt::Display for Time {
     }
 }
 
+impl fmt::Display for Share {
+    /// As it is written: at most six digits after the point, none that say nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:.6}", self.0 * 100.0);
+        write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
 /// Reads a text and nothing else, so that `90` is refused where `90s` is meant.
 struct TextOf<T>(std::marker::PhantomData<T>);
 
@@ -236,9 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_written_as_it_is_read() {
+    fn quantities_are_written_as_they_are_read() {
         for text in ["500ms", "90s", "15m", "1h", "2d", "0s"] {
             assert_eq!(text.parse::<Time>().unwrap().to_string(), text);
+        }
+        for text in ["0%", "7%", "0.5%", "100%", "12.345678%"] {
+            assert_eq!(text.parse::<Share>().unwrap().to_string(), text);
         }
     }
 
