@@ -1,4 +1,9 @@
-//! The integration tests: one binary, so that it links once.
+//! The integration tests: one binary, so that the product is linked once.
+
+pub mod github_schema;
+pub mod tools;
+pub mod world;
 
 mod github_client;
+mod github_world;
 mod loopback;
