@@ -613,7 +613,12 @@ async fn bodies_break_on_the_wire() {
                 Err(error) => break error,
             }
         };
-        assert_eq!(got, 150_000, "{fault:?}: {error}");
+        // A reset may overtake bytes that were on their way.
+        let whole = !matches!(fault, Fault::Reset(_));
+        assert!(
+            got == 150_000 || (!whole && got < 150_000),
+            "{fault:?}: {got} bytes, then {error}"
+        );
         assert_eq!(
             error.is_timeout(),
             matches!(fault, Fault::Stall(_)),

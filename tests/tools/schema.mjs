@@ -20,7 +20,6 @@ const OPERATIONS = new Set([
   'actions/list-workflow-runs-for-repo',
   'issues/create',
   'rate-limit/get',
-  'repos/compare-commits',
   'repos/compare-commits-with-basehead',
   'repos/create-deployment',
   'repos/create-deployment-status',
@@ -75,8 +74,8 @@ function schema(node) {
       out[key] = value.map(schema)
     } else if (['items', 'additionalProperties', 'not'].includes(key)) {
       out[key] = schema(value)
-    } else if (key === 'format' && !['date-time', 'date', 'uri', 'email', 'hostname'].includes(value)) {
-      continue
+    } else if (key === 'format' && value !== 'date-time') {
+      continue // the rest is not kept by GitHub itself: a status without a log has the "uri" that is empty
     } else {
       out[key] = value
     }
@@ -108,7 +107,6 @@ while (waiting.length > 0) {
   const [name, node] = waiting.pop()
   defs[name] = schema(node)
 }
-missing.delete('repos/compare-commits') // not in every edition of the description
 if (missing.size > 0) {
   console.error(`found no ${[...missing].join(', ')} in ${descriptionFile}, expected every operation of the double: pin another version`)
   process.exit(1)
