@@ -92,6 +92,10 @@ pub enum Rejection {
     OtherBranch {
         found: String,
     },
+    /// Its title (`run-name:`) does not name the environment.
+    OtherTitle {
+        found: String,
+    },
     EventNotAllowed {
         event: String,
     },
@@ -149,6 +153,7 @@ impl Rejection {
             Self::NotCompleted { status: _ } => "not completed",
             Self::NotSuccessful { conclusion: _ } => "not successful",
             Self::OtherBranch { found: _ } => "other branch",
+            Self::OtherTitle { found: _ } => "other title",
             Self::EventNotAllowed { event: _ } => "event not allowed",
             Self::Fork => "fork",
             Self::OtherWorkflow { path: _ } => "other workflow",
@@ -189,6 +194,7 @@ impl fmt::Display for Rejection {
             Self::NotCompleted { status } => write!(f, "not completed ({status})"),
             Self::NotSuccessful { conclusion } => write!(f, "concluded {conclusion}"),
             Self::OtherBranch { found } => write!(f, "on branch {found}"),
+            Self::OtherTitle { found } => write!(f, "titled {found:?}"),
             Self::EventNotAllowed { event } => write!(f, "event {event} is not allowed"),
             Self::Fork => f.write_str("comes from a fork"),
             Self::OtherWorkflow { path } => write!(f, "of another workflow ({path})"),

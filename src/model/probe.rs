@@ -87,9 +87,9 @@ pub struct Rules {
     pub healthy_error_rate: f64,
     /// Failure probability that must be rolled back (p1), such as 0.05.
     pub unhealthy_error_rate: f64,
-    /// Probability that a bad release passes a stage (a), 0.01.
+    /// Probability that a good release is suspected by a stage (a), 0.01: both stages together 1e-4.
     pub alpha: f64,
-    /// Probability that a good release is suspected in a stage (b), 0.0005.
+    /// Probability that a bad release passes a stage (b), 0.0005: both stages together 1e-3.
     pub beta: f64,
     /// Seconds between suspicion and confirmation, 3.
     pub gap_s: u64,
