@@ -93,6 +93,14 @@ pub enum EventKind {
     RollingBack {
         why: String,
     },
+    /// `ready`: one precondition, and whether it holds.
+    Checked {
+        target: String,
+        check: String,
+        ok: bool,
+        detail: String,
+        next: Option<String>,
+    },
     /// Something a person should know.
     Note {
         text: String,

@@ -1,0 +1,262 @@
+//! What the journals of a state directory tell together: past operations, how well rollbacks went, and which releases
+//! must not be chosen again. A broken journal is listed and never stops the rest.
+
+mod entry;
+mod figures;
+mod render;
+
+pub use entry::{Entry, PastRelease, Rollback};
+pub use figures::{Figures, figures};
+pub use render::{render_json, render_text};
+
+use super::journal::{self, JOURNAL_NAME};
+use super::story::Story;
+use super::words;
+use crate::model::event::EventKind;
+use crate::model::ids::{CommitSha, RunId};
+use crate::model::outcome::Outcome;
+use crate::model::probe::Stage;
+use crate::model::state::{Revision, Slot, State};
+use crate::model::verdict::Call;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Operations read, at most: the newest ones by the name of their directory, which begins with the time.
+pub const OPERATIONS_MAX: usize = 5000;
+
+/// Past operations, oldest first, and the journals that could not be read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    pub entries: Vec<Entry>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// A journal that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    pub path: PathBuf,
+    pub why: String,
+}
+
+/// An operation whose journal has no end: it was stopped, and running the same command again resumes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    pub id: String,
+    pub verb: String,
+    pub environment: String,
+    pub at: Timestamp,
+    /// Whether a change was begun: only then is anything left to resume.
+    pub changed: bool,
+    pub journal: PathBuf,
+}
+
+impl Unfinished {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            id: entry.id.clone(),
+            verb: entry.verb.clone(),
+            environment: entry.environment.clone(),
+            at: entry.at,
+            changed: entry.changed,
+            journal: entry.journal.clone(),
+        }
+    }
+}
+
+/// A revision that was once rolled back from: for "at most one automatic rollback per bad deployment".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolledBackFrom {
+    pub operation: String,
+    pub environment: String,
+    pub target: String,
+    pub slot: Slot,
+    pub revision: Revision,
+    pub at: Timestamp,
+    /// Whether lastgood decided it, not a person.
+    pub automatic: bool,
+    /// `None` when the operation was stopped.
+    pub outcome: Option<Outcome>,
+}
+
+/// Reads every journal of a state directory. One that does not exist has no history; one that cannot be listed is said.
+pub fn read(state_dir: &Path) -> History {
+    let mut history = History::default();
+    let journals = match journals(state_dir) {
+        Ok(journals) => journals,
+        Err(error) => {
+            history.skipped.push(Skipped {
+                path: state_dir.to_owned(),
+                why: format!("could not list {}: {error}", state_dir.display()),
+            });
+            return history;
+        }
+    };
+    let left_out = journals.len().saturating_sub(OPERATIONS_MAX);
+    if left_out > 0 {
+        history.skipped.push(Skipped {
+            path: state_dir.to_owned(),
+            why: format!(
+                "found {} journals, read the last {OPERATIONS_MAX}",
+                journals.len()
+            ),
+        });
+    }
+    for path in journals.into_iter().skip(left_out) {
+        let read = journal::read(&path).map(|events| Entry::of(&path, Story::of(&events)));
+        match read {
+            Ok(Some(entry)) => history.entries.push(entry),
+            Ok(None) => history.skipped.push(Skipped {
+                path,
+                why: "found no beginning, expected `began` first".to_owned(),
+            }),
+            Err(error) => history.skipped.push(Skipped {
+                path,
+                why: error.to_string(),
+            }),
+        }
+    }
+    history
+        .entries
+        .sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.id.cmp(&b.id)));
+    history
+}
+
+/// The journal of the newest operation.
+pub fn newest(state_dir: &Path) -> Option<PathBuf> {
+    journals(state_dir).ok()?.pop()
+}
+
+/// By the name of the operation, which begins with its time.
+fn journals(state_dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let listing = match fs::read_dir(state_dir) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut journals = Vec::new();
+    for found in listing {
+        let path = found?.path().join(JOURNAL_NAME);
+        if path.is_file() {
+            journals.push(path);
+        }
+    }
+    journals.sort();
+    Ok(journals)
+}
+
+impl History {
+    /// For people: [`render_text`].
+    pub fn to_text(&self) -> String {
+        render_text(self)
+    }
+
+    /// For machines: one JSON document and a line break.
+    pub fn to_json(&self) -> String {
+        format!("{:#}\n", render_json(self))
+    }
+
+    /// Runs whose release was rolled back from, each with the reason: never candidates again.
+    pub fn bad_runs(&self, environment: &str) -> BTreeMap<RunId, String> {
+        let mut out = BTreeMap::new();
+        for entry in self.of(environment) {
+            if entry.proved_bad
+                && let Some(run) = entry.bad.run
+            {
+                out.insert(run, bad_reason(entry));
+            }
+        }
+        out
+    }
+
+    /// Commits that were rolled back from, each with the reason.
+    pub fn bad_commits(&self, environment: &str) -> BTreeMap<CommitSha, String> {
+        let mut out = BTreeMap::new();
+        for entry in self.of(environment) {
+            if entry.proved_bad
+                && let Some(commit) = &entry.bad.commit
+            {
+                out.insert(CommitSha(commit.clone()), bad_reason(entry));
+            }
+        }
+        out
+    }
+
+    /// Operations of an environment without an end, newest first: the one that is running now is among them.
+    pub fn unfinished(&self, environment: &str) -> Vec<Unfinished> {
+        let mut unfinished: Vec<Unfinished> = self
+            .of(environment)
+            .filter(|entry| entry.outcome.is_none())
+            .map(Unfinished::of)
+            .collect();
+        unfinished.reverse();
+        unfinished
+    }
+
+    /// Every revision that was rolled back from in this environment, oldest first.
+    pub fn rollbacks_from(&self, environment: &str) -> Vec<RolledBackFrom> {
+        self.of(environment)
+            .flat_map(|entry| entry.rolled_back_from.iter().cloned())
+            .collect()
+    }
+
+    /// Whether what a target holds now was rolled back from automatically before: doing it again would be ping-pong.
+    /// It is the same deployment when every slot that was rolled back then holds the bad revision again.
+    pub fn rolled_back_from(&self, environment: &str, now: &State) -> bool {
+        let holds = |past: &RolledBackFrom| {
+            now.get(&past.slot)
+                .is_some_and(|held| held.revision.as_ref() == Some(&past.revision))
+        };
+        self.of(environment).any(|entry| {
+            entry.rollback == Rollback::Automatic
+                && !entry.rolled_back_from.is_empty()
+                && entry.rolled_back_from.iter().all(holds)
+        })
+    }
+
+    fn of(&self, environment: &str) -> impl Iterator<Item = &Entry> {
+        self.entries
+            .iter()
+            .filter(move |entry| entry.environment == environment && !entry.dry_run)
+    }
+}
+
+fn bad_reason(entry: &Entry) -> String {
+    let ended = entry
+        .outcome
+        .map_or("stopped while rolling back", Outcome::word);
+    format!(
+        "{ended} at {} (operation {}): {}",
+        words::minute(entry.at),
+        entry.id,
+        entry.why
+    )
+}
+
+/// Whether the operation, stopped or not, found the release it deployed unhealthy.
+fn found_unhealthy(story: &Story<'_>) -> bool {
+    story.events.iter().any(|event| match &event.kind {
+        EventKind::RollingBack { .. } => true,
+        EventKind::Judged { stage, verdict } => {
+            *stage != Stage::Baseline && verdict.call == Call::Unhealthy
+        }
+        EventKind::Began(_)
+        | EventKind::Located { .. }
+        | EventKind::Fetched { .. }
+        | EventKind::Observed { .. }
+        | EventKind::Planned { .. }
+        | EventKind::Intent { .. }
+        | EventKind::Applied { .. }
+        | EventKind::Verified { .. }
+        | EventKind::ApplyFailed { .. }
+        | EventKind::Watching { .. }
+        | EventKind::Checked { .. }
+        | EventKind::Note { .. }
+        | EventKind::Warned { .. }
+        | EventKind::Left { .. }
+        | EventKind::Interrupted { .. }
+        | EventKind::Ended(_) => false,
+    })
+}
