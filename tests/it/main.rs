@@ -7,3 +7,5 @@ pub mod world;
 mod github_client;
 mod github_world;
 mod loopback;
+mod probes;
+mod targets;
