@@ -7,5 +7,6 @@ pub mod world;
 mod github_client;
 mod github_world;
 mod loopback;
+mod official_clients;
 mod probes;
 mod targets;

