@@ -4,6 +4,7 @@ pub mod github_schema;
 pub mod tools;
 pub mod world;
 
+mod demo_service;
 mod github_client;
 mod github_world;
 mod loopback;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 /// A client that takes longer hangs: the downloads are of half a megabyte.
-const CLIENT_TIME_MAX: Duration = Duration::from_secs(60);
+const CLIENT_TIME_MAX: Duration = Duration::from_mins(1);
 
 /// Runs a program with exactly these variables and `PATH`; its stdout.
 #[expect(
@@ -47,7 +47,7 @@ async fn output(
 }
 
 /// Path → bytes of every file below.
-fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+fn tree(root: &Path) -> Tree {
     let mut files = BTreeMap::new();
     let mut waiting = vec![root.to_owned()];
     while let Some(directory) = waiting.pop() {
@@ -66,8 +66,11 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
+/// Path → bytes of every file of a tree.
+type Tree = BTreeMap<PathBuf, Vec<u8>>;
+
 /// The tree that went into the zips, and the two zips as the official client's own library wrote them.
-fn fixtures() -> Option<(BTreeMap<PathBuf, Vec<u8>>, [Vec<u8>; 2])> {
+fn fixtures() -> Option<(Tree, [Vec<u8>; 2])> {
     let directory = tools::or_missing(
         tools::cached("fixtures/deflated.zip"),
         "zips of @actions/artifact",

