@@ -112,7 +112,7 @@ impl Client {
             .await;
         match found {
             Ok(page) => Ok(page.items),
-            Err(GithubError::NotFound { what: _ }) => Err(self.missing_workflow(file).await),
+            Err(GithubError::NotFound { .. }) => Err(self.missing_workflow(file).await),
             Err(error) => Err(error),
         }
     }

@@ -86,7 +86,7 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Repository(repo) => write!(f, "repository {repo}"),
-            Self::Workflow { file, known: _ } => write!(f, "workflow {file}"),
+            Self::Workflow { file, .. } => write!(f, "workflow {file}"),
             Self::Run(id) => write!(f, "run {id}"),
             Self::Artifact(id) => write!(f, "artifact {id}"),
             Self::Comparison { base, head } => {

@@ -97,11 +97,11 @@ fn not_found_hint(what: &Missing) -> String {
         Missing::Repository(_) => {
             "check repository; a private one needs a token with access to it".to_owned()
         }
-        Missing::Workflow { file: _, known } if known.is_empty() => {
+        Missing::Workflow { known, .. } if known.is_empty() => {
             "check the workflow's file name; this repository lists no workflows to this token"
                 .to_owned()
         }
-        Missing::Workflow { file: _, known } => {
+        Missing::Workflow { known, .. } => {
             format!("set workflow to one of: {}", known.join(", "))
         }
         Missing::Run(_) => {

@@ -334,8 +334,8 @@ fn with_tries(error: GithubError, count: u32) -> GithubError {
         GithubError::Unreachable {
             host,
             why,
-            tries: _,
             certificate,
+            ..
         } => GithubError::Unreachable {
             host,
             why,

@@ -5,9 +5,12 @@ pub mod tools;
 pub mod world;
 
 mod demo_service;
+mod evil_zip;
 mod github_client;
 mod github_world;
 mod loopback;
 mod official_clients;
 mod probes;
 mod targets;
+mod zip_lies;
+mod zip_refusals;

@@ -1,0 +1,117 @@
+//! A verified artifact on disk, and the payloads in it.
+
+use super::FetchError;
+use super::manifest::{self, file_measured, tree_measured};
+use crate::model::payload::{Digest, Measured, Promise};
+use crate::model::release::Release;
+use crate::tree::{FileFact, Stage, tree_digest};
+use std::path::PathBuf;
+use wildmatch::WildMatch;
+
+/// Names listed in a message.
+const LISTED_MAX: usize = 12;
+
+/// The bytes that were fetched or opened, before unpacking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blob {
+    pub size_bytes: u64,
+    /// Of a directory: the digest of its content manifest.
+    pub digest: Digest,
+}
+
+/// An artifact that is what was promised.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Holds the files; a raw file is the only one in it.
+    pub dir: PathBuf,
+    pub blob: Blob,
+    pub manifest: Option<Release>,
+    /// The strongest word that was given for these bytes, and kept. `None`: nobody gave one.
+    pub promised_by: Option<Promise>,
+    /// Every file, sorted by path.
+    pub files: Vec<FileFact>,
+    /// The content manifest of all files, `lastgood.json` included.
+    pub tree: Digest,
+    /// The name of the tar archive that was opened, or of the file: it stands for all of it.
+    pub(super) opened: Option<String>,
+}
+
+impl Fetched {
+    /// Checks the manifest in the stage, and makes the tree visible.
+    pub(super) fn publish(
+        stage: &Stage,
+        mut files: Vec<FileFact>,
+        blob: Blob,
+        promised_by: Option<Promise>,
+        opened: Option<String>,
+    ) -> Result<Self, FetchError> {
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        let manifest = manifest::read(&stage.tree(), &files)?;
+        let promises_bytes =
+            |release: &Release| release.slots.values().any(|pin| pin.payload.is_some());
+        let by_manifest = manifest.as_ref().filter(|release| promises_bytes(release));
+        let dir = stage
+            .publish(&blob.digest.short())
+            .map_err(FetchError::Disk)?;
+        Ok(Self {
+            dir,
+            blob,
+            promised_by: promised_by.max(by_manifest.map(|_| Promise::Manifest)),
+            manifest,
+            tree: tree_digest(&files),
+            files,
+            opened,
+        })
+    }
+
+    /// The payload at `path`: `.` for the whole tree without `lastgood.json`, the path of a file or directory, or a name
+    /// or wildcard that one file matches, with its folder or without.
+    ///
+    /// # Errors
+    /// Nothing matches, or several files do.
+    pub fn payload(&self, path: &str) -> Result<Measured, FetchError> {
+        if let Some(file) = self.files.iter().find(|file| file.path == path) {
+            return Ok(file_measured(&self.dir, file));
+        }
+        if let Some(tree) = tree_measured(&self.dir, path, &self.files) {
+            return Ok(tree);
+        }
+        let pattern = WildMatch::new(path);
+        let base = |file: &FileFact| file.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let matching: Vec<_> = self
+            .files
+            .iter()
+            .filter(|file| pattern.matches(&file.path) || pattern.matches(&base(file)))
+            .collect();
+        match matching.as_slice() {
+            [file] => Ok(file_measured(&self.dir, file)),
+            [] => {
+                let whole = self
+                    .opened
+                    .as_ref()
+                    .is_some_and(|name| pattern.matches(name));
+                let whole = whole.then(|| tree_measured(&self.dir, ".", &self.files));
+                whole.flatten().ok_or_else(|| FetchError::NoPayload {
+                    wanted: path.to_owned(),
+                    found: listed(self.files.iter()),
+                })
+            }
+            several => Err(FetchError::SeveralPayloads {
+                wanted: path.to_owned(),
+                found: listed(several.iter().copied()),
+            }),
+        }
+    }
+}
+
+fn listed<'a>(files: impl ExactSizeIterator<Item = &'a FileFact>) -> String {
+    let more = files.len().saturating_sub(LISTED_MAX);
+    let names: Vec<_> = files
+        .take(LISTED_MAX)
+        .map(|file| file.path.as_str())
+        .collect();
+    match more {
+        0 => names.join(", "),
+        more => format!("{}, and {more} more", names.join(", ")),
+    }
+}
