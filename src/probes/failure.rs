@@ -100,8 +100,8 @@ mod tests {
     use std::time::Duration;
 
     #[track_caller]
-    fn check(error: rustls::Error, expected: &str) {
-        assert_eq!(tls_words(&error), expected);
+    fn check(error: impl Into<rustls::Error>, expected: &str) {
+        assert_eq!(tls_words(&error.into()), expected);
     }
 
     #[test]
@@ -111,18 +111,14 @@ mod tests {
             CertificateError::ExpiredContext {
                 time,
                 not_after: time,
-            }
-            .into(),
+            },
             "certificate expired",
         );
         check(
-            CertificateError::UnknownIssuer.into(),
+            CertificateError::UnknownIssuer,
             "certificate of an unknown issuer",
         );
-        check(
-            InvalidMessage::InvalidContentType.into(),
-            "the answer is not TLS",
-        );
+        check(InvalidMessage::InvalidContentType, "the answer is not TLS");
         check(
             rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
             "received fatal alert: HandshakeFailure",

@@ -207,7 +207,7 @@ mod tests {
     use serde_json::json;
 
     #[track_caller]
-    fn check(more: serde_json::Value, expected: Result<&str, &str>) {
+    fn check(more: &serde_json::Value, expected: Result<&str, &str>) {
         let mut settings = json!({"name": "home", "url": "http://127.0.0.1/up"});
         settings
             .as_object_mut()
@@ -230,55 +230,55 @@ mod tests {
 
     #[test]
     fn signals_are_resolved_or_refused_with_their_key() {
-        check(json!({}), Ok("method: Get"));
+        check(&json!({}), Ok("method: Get"));
         check(
-            json!({"method": "HEAD", "gating": false}),
+            &json!({"method": "HEAD", "gating": false}),
             Ok("gating: false"),
         );
         check(
-            json!({"headers": {"Accept": "text/html"}}),
+            &json!({"headers": {"Accept": "text/html"}}),
             Ok("(\"Accept\", ***)"),
         );
         check(
-            json!({"headers-from-env": {"Authorization": "TOKEN"}}),
+            &json!({"headers-from-env": {"Authorization": "TOKEN"}}),
             Ok("(\"Authorization\", ***)"),
         );
-        check(json!({"expect-body": "/ok|well/"}), Ok("Matches"));
-        check(json!({"name": " "}), Err("name: found nothing"));
+        check(&json!({"expect-body": "/ok|well/"}), Ok("Matches"));
+        check(&json!({"name": " "}), Err("name: found nothing"));
         check(
-            json!({"url": "up"}),
+            &json!({"url": "up"}),
             Err("url: found \"up\", expected a URL"),
         );
         check(
-            json!({"url": "ftp://x/"}),
+            &json!({"url": "ftp://x/"}),
             Err("url: found scheme ftp, expected http or https"),
         );
         check(
-            json!({"url": "http://me:pw@x/"}),
+            &json!({"url": "http://me:pw@x/"}),
             Err("put Authorization into headers-from-env"),
         );
-        check(json!({"method": "get"}), Err("unknown variant `get`"));
+        check(&json!({"method": "get"}), Err("unknown variant `get`"));
         check(
-            json!({"headers": {"Cookie": "a=b"}}),
+            &json!({"headers": {"Cookie": "a=b"}}),
             Err("headers.Cookie: found a secret header"),
         );
         check(
-            json!({"headers": {"Connection": "keep-alive"}}),
+            &json!({"headers": {"Connection": "keep-alive"}}),
             Err("headers.Connection: found a header of"),
         );
         check(
-            json!({"headers": {"A B": "c"}}),
+            &json!({"headers": {"A B": "c"}}),
             Err("headers.A B: found characters"),
         );
         check(
-            json!({"headers-from-env": {"Authorization": "TOKN"}}),
+            &json!({"headers-from-env": {"Authorization": "TOKN"}}),
             Err("headers-from-env.Authorization: found no environment variable \"TOKN\""),
         );
         check(
-            json!({"method": "HEAD", "expect-body": "x"}),
+            &json!({"method": "HEAD", "expect-body": "x"}),
             Err("expected method GET or POST"),
         );
-        check(json!({"expect-status": "ok"}), Err("found status \"ok\""));
-        check(json!({"expect": 1}), Err("unknown field `expect`"));
+        check(&json!({"expect-status": "ok"}), Err("found status \"ok\""));
+        check(&json!({"expect": 1}), Err("unknown field `expect`"));
     }
 }

@@ -108,12 +108,11 @@ impl<'de> Visitor<'de> for Statuses {
         while let Some(StatusSet(more)) = list.next_element()? {
             ranges.extend(more);
         }
-        match ranges.is_empty() {
-            true => Err(A::Error::custom(
-                "found an empty list, expected at least one status",
-            )),
-            false => Ok(StatusSet(ranges)),
+        if ranges.is_empty() {
+            let what = "found an empty list, expected at least one status";
+            return Err(A::Error::custom(what));
         }
+        Ok(StatusSet(ranges))
     }
 }
 

@@ -46,28 +46,20 @@ impl TargetError {
     pub fn failure(self, target: &str) -> Failure {
         let text = format!("target {target}: {self}");
         match self {
-            Self::Conflict {
-                slot: _,
-                found: _,
-                expected: _,
-            } => Failure::msg(Outcome::Refused, text)
+            Self::Conflict { .. } => Failure::msg(Outcome::Refused, text)
                 .hint("run the same command again: it plans from what the slot holds now"),
-            Self::Refused {
-                what: _,
-                allow,
-                next,
-            } => {
+            Self::Refused { allow, next, .. } => {
                 let failure = Failure::msg(Outcome::Refused, text).hint(next);
                 match allow {
                     Some(name) => failure.hint(format!("to permit it, add {name} to policy.allow")),
                     None => failure,
                 }
             }
-            Self::Unreachable { what: _ } => Failure::msg(Outcome::Unreachable, text)
+            Self::Unreachable { .. } => Failure::msg(Outcome::Unreachable, text)
                 .hint("run the same command again when the target answers"),
-            Self::OutcomeUnknown { what: _ } => Failure::msg(Outcome::Incomplete, text)
+            Self::OutcomeUnknown { .. } => Failure::msg(Outcome::Incomplete, text)
                 .hint("run the same command again: it observes first and resumes"),
-            Self::BadRelease { what: _, next } => {
+            Self::BadRelease { next, .. } => {
                 Failure::msg(Outcome::ArtifactRefused, text).hint(next)
             }
             Self::Failed(cause) => Failure::new(

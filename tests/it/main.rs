@@ -1,4 +1,5 @@
 //! The integration tests: one binary, so that the product is linked once.
+#![cfg(test)]
 
 pub mod github_schema;
 pub mod tools;

@@ -1,10 +1,14 @@
 //! Target `command`: the user's own programs observe, apply and start. Argument lists without a shell, JSON in and out
 //! ([`protocol`]). Not here: starting the programs themselves (`targets::process`).
 
+mod programs;
 mod protocol;
+mod settings;
 
-use super::process::{self, Ended, Program, RunError, mask};
-use super::settings::{self, check_argv, check_payload, check_seconds};
+pub use settings::{RevisionFrom, Settings};
+
+use super::process::{Program, mask};
+use super::settings::{environment, parse, path};
 use super::{BadSettings, Base, Finding, ReleaseFacts, Target, TargetError};
 use crate::model::payload::{Measured, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
@@ -12,83 +16,8 @@ use crate::model::state::{Phase, Revision, Slot, State, Wanted};
 use anyhow::anyhow;
 use async_trait::async_trait;
 use protocol::Ask;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Settings of a `command` target. Programs are lists of a program and its arguments; there is no shell.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Settings {
-    /// Prints what the slots hold, as JSON. Must change nothing.
-    pub observe: Vec<String>,
-    /// Puts one revision into one slot. Told to do it again, it must do no harm.
-    pub apply: Vec<String>,
-    /// Starts a slot that holds the right revision and is stopped. Needed only if `observe` ever says `stopped`.
-    #[serde(default)]
-    pub start: Option<Vec<String>>,
-    /// Says with exit code 0 that a change could be made now. Must change nothing.
-    #[serde(default)]
-    pub check: Option<Vec<String>>,
-    /// The slots, in the order of changes. Default: one slot, named like the target.
-    #[serde(default)]
-    pub slots: Option<Vec<String>>,
-    /// What of the artifact the programs need: `.` for the whole tree, or the path or wildcard of one file. Default:
-    /// nothing.
-    #[serde(default)]
-    pub payload: Option<String>,
-    /// What names a release when `lastgood.json` does not say it. Default: `digest` with a payload, else `commit`.
-    #[serde(default)]
-    pub revision: Option<RevisionFrom>,
-    /// Where the programs run. A relative path starts at the repository. Default: the repository.
-    #[serde(default)]
-    pub cwd: Option<String>,
-    /// Environment variables that the programs may see, besides `PATH`.
-    #[serde(default)]
-    pub env: Vec<String>,
-    /// Longest run of `observe` in seconds, 1 to 600. Then its process group is ended, as with the others.
-    #[serde(default = "observe_deadline_seconds")]
-    pub observe_deadline_seconds: u64,
-    /// Longest run of `apply` in seconds, 1 to 7200.
-    #[serde(default = "apply_deadline_seconds")]
-    pub apply_deadline_seconds: u64,
-    /// Longest run of `start` in seconds, 1 to 7200.
-    #[serde(default = "start_deadline_seconds")]
-    pub start_deadline_seconds: u64,
-    /// Longest run of `check` in seconds, 1 to 600.
-    #[serde(default = "check_deadline_seconds")]
-    pub check_deadline_seconds: u64,
-}
-
-/// What a revision is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RevisionFrom {
-    /// The digest of the payload, `sha256:` and 64 hex digits.
-    Digest,
-    /// The full id of the commit.
-    Commit,
-    /// The id of the workflow run.
-    RunId,
-}
-
-fn observe_deadline_seconds() -> u64 {
-    30
-}
-
-fn apply_deadline_seconds() -> u64 {
-    300
-}
-
-fn start_deadline_seconds() -> u64 {
-    120
-}
-
-fn check_deadline_seconds() -> u64 {
-    60
-}
 
 /// JSON Schema of the settings.
 pub fn schema() -> schemars::Schema {
@@ -101,9 +30,9 @@ pub fn open(
     settings: serde_json::Value,
     base: &Base,
 ) -> Result<Box<dyn Target>, BadSettings> {
-    let settings: Settings = settings::parse(settings)?;
-    check(&settings)?;
-    let env = settings::environment("env", &settings.env, &base.environment)?;
+    let settings: Settings = parse(settings)?;
+    settings::check(&settings)?;
+    let env = environment("env", &settings.env, &base.environment)?;
     let slots = match &settings.slots {
         Some(slots) => slots.iter().cloned().map(Slot).collect(),
         None => vec![Slot(name.to_owned())],
@@ -114,7 +43,7 @@ pub fn open(
     });
     let template = Program {
         argv: Vec::new(),
-        cwd: settings::path(&base.dir, settings.cwd.as_deref().unwrap_or("")),
+        cwd: path(&base.dir, settings.cwd.as_deref().unwrap_or("")),
         env,
         deadline: Duration::ZERO,
         secrets: base.secrets.clone(),
@@ -126,66 +55,6 @@ pub fn open(
         settings,
         template,
     }))
-}
-
-fn check(settings: &Settings) -> Result<(), BadSettings> {
-    check_argv("observe", &settings.observe)?;
-    check_argv("apply", &settings.apply)?;
-    for (key, argv) in [("start", &settings.start), ("check", &settings.check)] {
-        if let Some(argv) = argv {
-            check_argv(key, argv)?;
-        }
-    }
-    for (key, found, max) in [
-        (
-            "observe-deadline-seconds",
-            settings.observe_deadline_seconds,
-            600,
-        ),
-        (
-            "apply-deadline-seconds",
-            settings.apply_deadline_seconds,
-            7200,
-        ),
-        (
-            "start-deadline-seconds",
-            settings.start_deadline_seconds,
-            7200,
-        ),
-        (
-            "check-deadline-seconds",
-            settings.check_deadline_seconds,
-            600,
-        ),
-    ] {
-        check_seconds(key, found, max)?;
-    }
-    if let Some(payload) = &settings.payload {
-        check_payload("payload", payload)?;
-    }
-    if settings.payload.is_none() && settings.revision == Some(RevisionFrom::Digest) {
-        return Err(BadSettings::new(
-            "revision",
-            "found digest, expected commit or run-id: there is no payload to make a digest of",
-        ));
-    }
-    let slots = settings.slots.as_deref();
-    let distinct: BTreeSet<&String> = slots.unwrap_or_default().iter().collect();
-    match slots {
-        Some([]) => Err(BadSettings::new(
-            "slots",
-            "found none, expected at least one name",
-        )),
-        Some(slots) if slots.iter().any(String::is_empty) => Err(BadSettings::new(
-            "slots",
-            "found an empty name, expected one",
-        )),
-        Some(slots) if distinct.len() < slots.len() => Err(BadSettings::new(
-            "slots",
-            "found a name twice, expected each once",
-        )),
-        Some(_) | None => Ok(()),
-    }
 }
 
 #[derive(Debug)]
@@ -273,16 +142,12 @@ impl Target for Command {
             return Ok(());
         }
         let (verb, argv, seconds) = match change {
-            Change::Install {
-                slot: _,
-                from: _,
-                to: _,
-            } => (
+            Change::Install { .. } => (
                 "apply",
                 &self.settings.apply,
                 self.settings.apply_deadline_seconds,
             ),
-            Change::Start { slot, revision: _ } => match &self.settings.start {
+            Change::Start { slot, .. } => match &self.settings.start {
                 Some(argv) => ("start", argv, self.settings.start_deadline_seconds),
                 None => return Err(cannot_start(slot)),
             },
@@ -315,25 +180,6 @@ impl Target for Command {
 impl Command {
     fn secrets(&self) -> &[crate::model::secret::Secret] {
         &self.template.secrets
-    }
-
-    fn programs(&self) -> Vec<(&'static str, &[String])> {
-        let optional = [
-            ("start", &self.settings.start),
-            ("check", &self.settings.check),
-        ];
-        [
-            ("observe", &self.settings.observe),
-            ("apply", &self.settings.apply),
-        ]
-        .into_iter()
-        .chain(
-            optional
-                .into_iter()
-                .filter_map(|(key, argv)| Some((key, argv.as_ref()?))),
-        )
-        .map(|(key, argv)| (key, argv.as_slice()))
-        .collect()
     }
 
     fn derived(
@@ -395,81 +241,6 @@ impl Command {
                 None => unknown(what),
             },
             Err(error) => unknown(format!("{what}; and it could not be observed: {error}")),
-        }
-    }
-
-    async fn observed(&self) -> Result<Vec<u8>, TargetError> {
-        let ask = Ask::about("observe", &self.name, &self.slots);
-        let seconds = self.settings.observe_deadline_seconds;
-        let ended = match self.run(&self.settings.observe, seconds, &ask).await {
-            // Nothing was submitted: it simply did not answer.
-            Err(TargetError::OutcomeUnknown { what }) => {
-                return Err(TargetError::Unreachable { what });
-            }
-            other => other?,
-        };
-        ended.stdout.whole().ok_or_else(|| {
-            anyhow!("observe printed more than 64 KiB, expected one JSON document").into()
-        })
-    }
-
-    /// Runs a program and reads its exit code: 0, 75 (try again), others (failed).
-    async fn run(
-        &self,
-        argv: &[String],
-        seconds: u64,
-        ask: &Ask<'_>,
-    ) -> Result<Ended, TargetError> {
-        let program = Program {
-            argv: argv.to_vec(),
-            deadline: Duration::from_secs(seconds),
-            ..self.template.clone()
-        };
-        let verb = ask.verb;
-        let ended = match process::run(&program, ask.line()).await {
-            Ok(ended) => ended,
-            Err(error @ RunError::NotStarted { program: _, why: _ }) => {
-                return Err(anyhow!("{verb}: {error}").into());
-            }
-            Err(error) => {
-                return Err(TargetError::OutcomeUnknown {
-                    what: format!("{verb}: {error}"),
-                });
-            }
-        };
-        let how = || format!("{verb}: {}", ended.describe(self.secrets()));
-        match ended.status.code() {
-            Some(0) => Ok(ended),
-            Some(protocol::TRY_AGAIN) => Err(TargetError::Unreachable { what: how() }),
-            Some(_) | None => Err(anyhow!("{}", how()).into()),
-        }
-    }
-
-    fn found(&self, key: &str, argv: &[String]) -> Finding {
-        let check = format!("{key} program");
-        let argv0 = argv.first().map_or("", String::as_str);
-        match process::locate(argv0, &self.template.cwd, &self.template.env) {
-            Ok(path) => Finding::ok(&check, path.display().to_string()),
-            Err(why) => Finding::bad(
-                &check,
-                why,
-                format!("install the program, or correct `{key}`"),
-            ),
-        }
-    }
-
-    async fn checked(&self, argv: &[String], payload: Option<&Verified>) -> Finding {
-        let ask = Ask::about("check", &self.name, &self.slots).with(payload);
-        match self
-            .run(argv, self.settings.check_deadline_seconds, &ask)
-            .await
-        {
-            Ok(_ended) => Finding::ok("check program agrees", "exit code 0"),
-            Err(error) => Finding::bad(
-                "check program agrees",
-                error.to_string(),
-                "mend what the `check` program says",
-            ),
         }
     }
 }

@@ -65,7 +65,7 @@ impl Shop {
         fs::write(self.at().join(name), text).unwrap();
     }
 
-    fn open(&self, more: serde_json::Value) -> Box<dyn Target> {
+    fn open(&self, more: &serde_json::Value) -> Box<dyn Target> {
         let mut settings = json!({
             "observe": ["sh", "observe"],
             "apply": ["sh", "apply"],
@@ -89,7 +89,7 @@ impl Shop {
     async fn apply(&self, target: &dyn Target) -> Result<(), TargetError> {
         let payload = verified(self.payload(1).unwrap());
         let slot = Slot("api".to_owned());
-        let before = self.open(json!({})).observe().await.unwrap();
+        let before = self.open(&json!({})).observe().await.unwrap();
         let from = before.get(&slot).and_then(|held| held.revision.clone());
         let to = Revision(payload.digest().to_string());
         let plan = Plan {
@@ -105,7 +105,7 @@ impl Shop {
 
 impl World for Shop {
     fn target(&self) -> Box<dyn Target> {
-        self.open(json!({}))
+        self.open(&json!({}))
     }
 
     fn payload(&self, release: u64) -> Option<Measured> {
@@ -142,7 +142,7 @@ async fn a_stopped_slot_is_started() {
     shop.write("web.stopped", "");
     contract::put(&shop, 1).await;
     shop.write("web.stopped", "");
-    let target = shop.open(json!({"start": null}));
+    let target = shop.open(&json!({"start": null}));
     let revision = Revision(shop.payload(1).unwrap().digest.to_string());
     let change = Change::Start {
         slot: Slot("web".to_owned()),
@@ -198,7 +198,7 @@ async fn exit_codes_tell_failed_from_try_again() {
 async fn a_deadline_during_apply_is_resolved_by_observing() {
     let shop = Shop::new();
     shop.write("slow-api", "");
-    let target = shop.open(json!({"apply-deadline-seconds": 1}));
+    let target = shop.open(&json!({"apply-deadline-seconds": 1}));
     // It hangs after the change took: observing says so.
     shop.apply(&*target).await.unwrap();
     // It hangs before: unknown, and the slot's state is named.
@@ -216,7 +216,7 @@ async fn a_deadline_during_apply_is_resolved_by_observing() {
 }
 
 fn target_of(shop: &Shop) -> Box<dyn Target> {
-    shop.open(json!({"apply-deadline-seconds": 1, "observe-deadline-seconds": 5}))
+    shop.open(&json!({"apply-deadline-seconds": 1, "observe-deadline-seconds": 5}))
 }
 
 #[tokio::test]
@@ -230,7 +230,7 @@ async fn observing_that_hangs_lies_or_leaks_is_an_error_without_secrets() {
         ("printf '\\377'", "observe: expected {"),
         ("kill -9 $$", "observe: ended by signal 9"),
     ] {
-        let target = shop.open(json!({
+        let target = shop.open(&json!({
             "observe": ["sh", "-c", script], "observe-deadline-seconds": 1,
         }));
         let error = target.observe().await.unwrap_err().to_string();
@@ -258,7 +258,7 @@ async fn revisions_come_from_the_manifest_or_as_the_settings_say() {
         (Some("commit"), commit.0.clone()),
         (Some("run-id"), "41".to_owned()),
     ] {
-        let target = shop.open(json!({"revision": from}));
+        let target = shop.open(&json!({"revision": from}));
         let wanted = target.wanted(&known, Some(&payload)).await.unwrap();
         assert_eq!(
             wanted.get(&Slot("web".to_owned())),
@@ -269,7 +269,7 @@ async fn revisions_come_from_the_manifest_or_as_the_settings_say() {
         commit: None,
         ..known
     };
-    let target = shop.open(json!({"payload": null}));
+    let target = shop.open(&json!({"payload": null}));
     let error = target.wanted(&nameless, None).await.unwrap_err();
     assert!(error.to_string().contains("has no commit"), "{error}");
 }
@@ -277,7 +277,7 @@ async fn revisions_come_from_the_manifest_or_as_the_settings_say() {
 #[tokio::test]
 async fn preflight_finds_what_is_missing() {
     let shop = Shop::new();
-    let target = shop.open(json!({
+    let target = shop.open(&json!({
         "apply": ["./no-such-program"], "check": ["sh", "-c", "echo disk full >&2; exit 1"],
     }));
     let findings = target.preflight(None).await;

@@ -4,7 +4,7 @@
 use crate::model::payload::{Measured, Shape};
 use crate::model::release::MANIFEST_NAME;
 use crate::targets::TargetError;
-use crate::tree;
+use crate::tree::{self, TreeError};
 use anyhow::Context as _;
 use std::fs;
 use std::io;
@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 const LIMITS: tree::Limits = tree::Limits {
     unpacked_bytes_max: 10 * 1024 * 1024 * 1024,
     files_max: 500_000,
+    // What DEFLATE itself ends at: text compresses well, and the absolute limit holds anyway.
+    ratio_max: 1032,
 };
 
 /// A payload as `apply` and `wanted` get it, owned.
@@ -27,26 +29,36 @@ pub(super) struct Payload {
 /// Makes the release's tree at `into`, which does not exist yet. The manifest `lastgood.json` at the root describes the
 /// release and is no part of it.
 pub(super) fn put(payload: &Payload, into: &Path) -> Result<(), TargetError> {
-    match payload.shape {
-        Shape::Tree => tree::copy_tree(&payload.path, into),
-        Shape::File if is_archive(&payload.path) => tree::unpack_tar(&payload.path, into, &LIMITS),
-        Shape::File => copy_single(&payload.path, into),
-    }
-    .and_then(|()| without_manifest(into))
-    .map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
-            TargetError::BadRelease {
-                what: format!("payload {} is refused: {error}", payload.path.display()),
-                next: "pack regular files and directories only, as .tar, .tar.gz or .tgz, and deploy again"
-                    .to_owned(),
-            }
+    let made = match payload.shape {
+        Shape::Tree => tree::copy_tree(&payload.path, into).map_err(TreeError::from),
+        Shape::File if is_archive(&payload.path) => unpack(&payload.path, into),
+        Shape::File => copy_single(&payload.path, into).map_err(TreeError::from),
+    };
+    let done = made.and_then(|()| Ok(without_manifest(into)?));
+    done.map_err(|error| match error {
+        TreeError::Refused(what) => refused(&payload.path, &what),
+        TreeError::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            refused(&payload.path, &error.to_string())
         }
-        _ => TargetError::Failed(anyhow::Error::new(error).context(format!(
+        TreeError::Io(error) => TargetError::Failed(anyhow::Error::new(error).context(format!(
             "could not copy {} to {}",
             payload.path.display(),
             into.display()
         ))),
     })
+}
+
+fn refused(payload: &Path, what: &str) -> TargetError {
+    TargetError::BadRelease {
+        what: format!("payload {} is refused: {what}", payload.display()),
+        next: "pack regular files and directories only, as .tar, .tar.gz or .tgz, and deploy again"
+            .to_owned(),
+    }
+}
+
+fn unpack(archive: &Path, into: &Path) -> Result<(), TreeError> {
+    fs::create_dir(into)?;
+    tree::unpack_tar(archive, into, LIMITS).map(|_files| ())
 }
 
 /// Measures what the payload would become, in a temporary directory when it has to be unpacked for that.
@@ -65,32 +77,6 @@ pub(super) fn measure(payload: &Payload) -> Result<Measured, TargetError> {
         .close()
         .context("could not remove the temporary directory")?;
     Ok(measured)
-}
-
-/// Why a directory has no content digest: it holds something that a release never holds.
-pub(super) fn irregular(dir: &Path) -> io::Result<Option<String>> {
-    let mut waiting = vec![dir.to_owned()];
-    while let Some(dir) = waiting.pop() {
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            let path = entry.path();
-            if path.to_str().is_none() {
-                return Ok(Some(format!("name that is not UTF-8: {}", path.display())));
-            }
-            if kind.is_dir() {
-                waiting.push(path);
-            } else if !kind.is_file() {
-                let what = if kind.is_symlink() {
-                    "link"
-                } else {
-                    "special file"
-                };
-                return Ok(Some(format!("{what} {}", path.display())));
-            }
-        }
-    }
-    Ok(None)
 }
 
 fn is_archive(path: &Path) -> bool {

@@ -5,7 +5,7 @@ use super::layout::{Current, Layout, STAGING, sync_below, sync_dir};
 use crate::model::payload::Digest;
 use crate::model::state::{Phase, Revision, Slot};
 use crate::targets::TargetError;
-use crate::tree;
+use crate::tree::{self, TreeError};
 use anyhow::{Context as _, anyhow};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ impl Disk {
             return Err(TargetError::Refused {
                 what: format!("root {} is not a directory", root.display()),
                 allow: None,
-                next: format!("create it once: mkdir -p {}", root.display()),
+                next: format!("create it once: mkdir -p {}", quoted(root)),
             });
         }
         let reading = || format!("could not read {}", self.layout.link().display());
@@ -221,23 +221,36 @@ impl Disk {
             .context("could not read the restart marker")?;
         let name = dir.file_name().unwrap_or_default();
         let waits = pending.iter().any(|noted| name == noted.as_str());
-        Ok(match self.restarts && waits {
-            true => Phase::Stopped,
-            false => Phase::Running,
-        })
+        if self.restarts && waits {
+            return Ok(Phase::Stopped);
+        }
+        Ok(Phase::Running)
     }
 
     fn in_the_way(&self, what: &str) -> TargetError {
-        let (link, releases) = (self.layout.link(), self.layout.releases());
-        let (link, releases) = (link.display(), releases.display());
+        let link = quoted(&self.layout.link());
+        let releases = quoted(&self.layout.releases());
         TargetError::Refused {
-            what: format!("{link} is {what}, expected a link to a release directory"),
+            what: format!(
+                "{} is {what}, expected a link to a release directory",
+                self.layout.link().display()
+            ),
             allow: None,
             next: format!(
                 "adopt it once: mkdir -p {releases} && mv {link} {releases}/adopted && ln -s releases/adopted {link}"
             ),
         }
     }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// A digest as the revision of a slot.
@@ -257,9 +270,10 @@ pub(super) fn short_of(name: &str) -> Option<&str> {
 /// What a directory holds: its content digest, or in words what keeps it from having one.
 pub(super) fn revision_of(dir: &Path) -> Result<Revision, TargetError> {
     let measuring = || format!("could not measure {}", dir.display());
-    match content::irregular(dir).with_context(measuring)? {
+    match tree::files_of(dir) {
+        Ok(files) => Ok(revision(tree::tree_digest(&files))),
         // Still a revision like any other: it differs from every release, so the plan is to install.
-        Some(what) => Ok(Revision(format!("irregular: {what}"))),
-        None => Ok(revision(tree::measure(dir).with_context(measuring)?.digest)),
+        Err(TreeError::Refused(what)) => Ok(Revision(format!("irregular: {what}"))),
+        Err(TreeError::Io(error)) => Err(anyhow::Error::new(error).context(measuring()).into()),
     }
 }

@@ -7,9 +7,12 @@ mod disk;
 mod layout;
 mod preflight;
 mod retire;
+mod settings;
+
+pub use settings::Settings;
 
 use super::process::{self, Program};
-use super::settings::{self, check_argv, check_payload, check_seconds};
+use super::settings::{environment, parse, path};
 use super::{BadSettings, Base, Finding, ReleaseFacts, Target, TargetError};
 use crate::model::payload::{Digest, Measured, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
@@ -20,49 +23,10 @@ use async_trait::async_trait;
 use content::Payload;
 use disk::{Disk, Install, Prepared, Seen};
 use layout::Layout;
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// Settings of a `directory` target.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Settings {
-    /// Directory that holds `releases/` and the link `current`. Must exist. A relative path starts at the repository.
-    pub root: String,
-    /// What of the artifact is the release: `.` for the whole tree, or the path or wildcard of one file. A file that
-    /// ends in `.tar`, `.tar.gz` or `.tgz` is unpacked; any other is the only file of the release.
-    #[serde(default = "whole_tree")]
-    pub payload: String,
-    /// Program and arguments to run after the switch, without a shell, in the release's directory. Exit code 0 means
-    /// that the service now runs the release.
-    #[serde(default)]
-    pub restart: Option<Vec<String>>,
-    /// Longest run of `restart` in seconds, 1 to 3600. Then its process group is ended.
-    #[serde(default = "restart_deadline_seconds")]
-    pub restart_deadline_seconds: u64,
-    /// Environment variables that `restart` may see, besides `PATH`.
-    #[serde(default)]
-    pub env: Vec<String>,
-    /// How many old releases are kept besides the current one and the last good one, 0 to 1000.
-    #[serde(default = "keep")]
-    pub keep: usize,
-}
-
-fn whole_tree() -> String {
-    ".".to_owned()
-}
-
-fn restart_deadline_seconds() -> u64 {
-    60
-}
-
-fn keep() -> usize {
-    5
-}
 
 /// JSON Schema of the settings.
 pub fn schema() -> schemars::Schema {
@@ -75,34 +39,14 @@ pub fn open(
     settings: serde_json::Value,
     base: &Base,
 ) -> Result<Box<dyn Target>, BadSettings> {
-    let settings: Settings = settings::parse(settings)?;
-    if settings.root.is_empty() {
-        return Err(BadSettings::new(
-            "root",
-            "found nothing, expected a directory",
-        ));
-    }
-    check_payload("payload", &settings.payload)?;
-    check_seconds(
-        "restart-deadline-seconds",
-        settings.restart_deadline_seconds,
-        3600,
-    )?;
-    if let Some(argv) = &settings.restart {
-        check_argv("restart", argv)?;
-    }
-    if 1000 < settings.keep {
-        return Err(BadSettings::new(
-            "keep",
-            format!("found {}, expected 0 to 1000", settings.keep),
-        ));
-    }
-    let env = settings::environment("env", &settings.env, &base.environment)?;
+    let settings: Settings = parse(settings)?;
+    settings::check(&settings)?;
+    let env = environment("env", &settings.env, &base.environment)?;
     let slot = Slot(name.to_owned());
     Ok(Box::new(Directory {
         disk: Disk {
             layout: Layout {
-                root: settings::path(&base.dir, &settings.root),
+                root: path(&base.dir, &settings.root),
             },
             slot,
             restarts: settings.restart.is_some(),
@@ -209,7 +153,7 @@ impl Target for Directory {
                 })
                 .await
             }
-            Change::Start { slot: _, revision } => {
+            Change::Start { revision, .. } => {
                 let seen = self.blocking(Disk::look).await?;
                 self.disk.compare(&seen, Some(revision))?;
                 self.finish(seen).await

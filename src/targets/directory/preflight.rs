@@ -43,19 +43,10 @@ fn current(seen: Result<Seen, TargetError>) -> Finding {
     match seen {
         Ok(Seen {
             revision: Some(revision),
-            at: _,
-            phase: _,
+            ..
         }) => Finding::ok(check, format!("holds {}", revision.short())),
-        Ok(Seen {
-            revision: None,
-            at: _,
-            phase: _,
-        }) => Finding::ok(check, "empty"),
-        Err(TargetError::Refused {
-            what,
-            allow: _,
-            next,
-        }) => Finding::bad(check, what, next),
+        Ok(Seen { revision: None, .. }) => Finding::ok(check, "empty"),
+        Err(TargetError::Refused { what, next, .. }) => Finding::bad(check, what, next),
         Err(error) => Finding::bad(
             check,
             error.to_string(),
@@ -86,14 +77,14 @@ fn same_filesystem(root: &Path, releases: &Path) -> Finding {
     let check = "one filesystem";
     let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
     let shown = releases.display();
-    match device(root) == device(releases) {
-        true => Finding::ok(check, "releases lie beside current"),
-        false => Finding::bad(
-            check,
-            format!("{shown} is on another filesystem than {}", root.display()),
-            format!("move {shown} onto the filesystem of its root"),
-        ),
+    if device(root) == device(releases) {
+        return Finding::ok(check, "releases lie beside current");
     }
+    Finding::bad(
+        check,
+        format!("{shown} is on another filesystem than {}", root.display()),
+        format!("move {shown} onto the filesystem of its root"),
+    )
 }
 
 async fn space(target: &Directory, payload: &Verified, root: &Path) -> Finding {

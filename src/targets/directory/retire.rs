@@ -59,7 +59,7 @@ pub(super) fn listing(disk: &Disk) -> Result<String, TargetError> {
         Seen {
             revision: Some(revision),
             at: Some(at),
-            phase: _,
+            ..
         } => format!("current -> {}\nrevision {revision}\n", at.display()),
         _ => "current: nothing\n".to_owned(),
     };

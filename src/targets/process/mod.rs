@@ -121,10 +121,10 @@ pub fn locate(
 ) -> Result<PathBuf, String> {
     if program.contains('/') {
         let path = cwd.join(program);
-        return match executable(&path) {
-            true => Ok(path),
-            false if path.exists() => Err(format!("{} is not executable", path.display())),
-            false => Err(format!("{} does not exist", path.display())),
+        return match (executable(&path), path.exists()) {
+            (true, _) => Ok(path),
+            (false, true) => Err(format!("{} is not executable", path.display())),
+            (false, false) => Err(format!("{} does not exist", path.display())),
         };
     }
     let dirs = env.get("PATH").map_or("/usr/bin:/bin", String::as_str);
@@ -193,23 +193,19 @@ async fn watch(
         () = tokio::time::sleep(deadline) => None,
         () = stop.cancelled() => None,
     };
-    match exited {
-        Some(status) => {
-            pipes.drain(DRAIN).await;
-            let (stdout, stderr) = pipes.take();
-            Ok(Watched::Exited(Ended {
-                status,
-                stdout,
-                stderr,
-            }))
-        }
-        None => {
-            group.end(GRACE, || pipes.closed()).await?;
-            pipes.drain(DRAIN).await;
-            let (stdout, stderr) = pipes.take();
-            Ok(Watched::Killed { stdout, stderr })
-        }
+    if exited.is_none() {
+        group.end(GRACE, || pipes.closed()).await?;
     }
+    pipes.drain(DRAIN).await;
+    let (stdout, stderr) = pipes.take();
+    Ok(match exited {
+        Some(status) => Watched::Exited(Ended {
+            status,
+            stdout,
+            stderr,
+        }),
+        None => Watched::Killed { stdout, stderr },
+    })
 }
 
 /// The program's three pipes, served until they close or this is dropped.

@@ -1,107 +1,18 @@
 //! Probes against a loopback server that answers badly in every way it can.
 
+mod faults;
+
+use faults::Faults;
 use lastgood::model::probe::{Aim, Class, Probe};
 use lastgood::probes::{Prober, Signal, SignalSettings, Tick};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
-
-/// A server whose path names its fault.
-struct Faults {
-    at: SocketAddr,
-    connections: Arc<AtomicUsize>,
-}
-
-impl Faults {
-    async fn serve() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let at = listener.local_addr().unwrap();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&connections);
-        tokio::spawn(async move {
-            while let Ok((stream, _peer)) = listener.accept().await {
-                count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(async move { drop(answer(stream).await) });
-            }
-        });
-        Self { at, connections }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.at)
-    }
-}
-
-/// Answers one request, and a second one on the same connection with a status that no test expects.
-async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let byte = stream.read_u8().await?;
-        head.push(byte);
-        if byte == 0x16 && head.len() == 1 {
-            // A TLS client says hello.
-            return stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
-        }
-    }
-    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-    let path = head.split(' ').nth(1).unwrap_or_default();
-    let plain = |status: &str, body: &str| {
-        format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-    };
-    let text = match path {
-        "/hang" => return std::future::pending().await,
-        "/slow" => {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            plain("200 OK", "ok")
-        }
-        "/reset" => {
-            stream.set_zero_linger()?;
-            return Ok(());
-        }
-        "/close" => return Ok(()),
-        "/cut" => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut".to_owned(),
-        "/stuck-body" => {
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
-                .await?;
-            return std::future::pending().await;
-        }
-        "/garbage" => "220 smtp.example ready\r\n".to_owned(),
-        "/flood" => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
-            // Until the client has enough and hangs up.
-            while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
-            return Ok(());
-        }
-        "/redirect" => {
-            "HTTP/1.1 302 Found\r\nLocation: /503\r\nContent-Length: 0\r\n\r\n".to_owned()
-        }
-        "/secret" if head.contains("authorization: bearer hunter2") => plain("200 OK", "ok"),
-        "/secret" => plain("401 Unauthorized", ""),
-        "/method" => plain("200 OK", head.split(' ').next().unwrap_or_default()),
-        "/close-asked" if head.contains("connection: close") => plain("200 OK", "ok"),
-        path => {
-            let status = path.trim_start_matches('/');
-            match status.parse::<u16>() {
-                Ok(status) => plain(&format!("{status} Whatever"), "down for maintenance"),
-                Err(_) => plain("200 OK", "ok"),
-            }
-        }
-    };
-    stream.write_all(text.as_bytes()).await?;
-    stream.shutdown().await
-}
 
 fn http() -> reqwest::Client {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
@@ -114,7 +25,7 @@ fn http() -> reqwest::Client {
         .unwrap()
 }
 
-fn signal(url: &str, more: serde_json::Value) -> Signal {
+fn signal(url: &str, more: &serde_json::Value) -> Signal {
     let mut settings = json!({"name": "home", "url": url});
     settings
         .as_object_mut()
@@ -212,7 +123,7 @@ fn check(probe: &Probe, status: Option<u16>, class: &Class) {
 }
 
 /// Probes a path once.
-async fn once(url: &str, more: serde_json::Value) -> Probe {
+async fn once(url: &str, more: &serde_json::Value) -> Probe {
     let mut watch = Watch::of(vec![signal(url, more)]);
     watch.deadline = Duration::from_millis(500);
     let probes = watch.probes().await;
@@ -281,7 +192,7 @@ async fn every_answer_has_its_class() {
         ("/close-asked", json!({}), Some(200), Class::Ok),
     ];
     let signals = cases.iter().enumerate().map(|(index, (path, more, _, _))| {
-        let mut signal = signal(&server.url(path), more.clone());
+        let mut signal = signal(&server.url(path), more);
         signal.name = index.to_string();
         signal
     });
@@ -307,7 +218,7 @@ async fn every_broken_connection_has_stable_words() {
     ];
     for (path, status, why) in cases {
         check(
-            &once(&server.url(path), json!({})).await,
+            &once(&server.url(path), &json!({})).await,
             status,
             &fail(why),
         );
@@ -317,19 +228,19 @@ async fn every_broken_connection_has_stable_words() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let probe = once(&format!("http://{refusing}/"), json!({})).await;
+    let probe = once(&format!("http://{refusing}/"), &json!({})).await;
     check(&probe, None, &fail("connection refused"));
     assert!(
         (probe.latency_ms - 500.0).abs() < 0.001,
         "the deadline stands for it"
     );
-    let probe = once(&format!("https://{}/", server.at), json!({})).await;
+    let probe = once(&format!("https://{}/", server.at), &json!({})).await;
     check(&probe, None, &fail("TLS: the answer is not TLS"));
 }
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_counts_against_the_service() {
-    let mut watch = Watch::of(vec![signal("http://lastgood-test.invalid/", json!({}))]);
+    let mut watch = Watch::of(vec![signal("http://lastgood-test.invalid/", &json!({}))]);
     watch.deadline = Duration::from_secs(5);
     let probe = watch.probes().await.remove(0);
     // Behind a resolver that does not answer at all, the deadline is faster.
@@ -343,7 +254,7 @@ async fn a_name_that_does_not_exist_counts_against_the_service() {
 #[tokio::test]
 async fn the_schedule_is_open_although_the_server_hangs() {
     let server = Faults::serve().await;
-    let mut watch = Watch::of(vec![signal(&server.url("/hang"), json!({}))]);
+    let mut watch = Watch::of(vec![signal(&server.url("/hang"), &json!({}))]);
     watch.rate = 10;
     watch.seconds = 3;
     let began = Instant::now();
@@ -370,7 +281,7 @@ async fn the_schedule_is_open_although_the_server_hangs() {
 #[tokio::test]
 async fn each_probe_has_a_connection_of_its_own() {
     let server = Faults::serve().await;
-    let mut watch = Watch::of(vec![signal(&server.url("/"), json!({}))]);
+    let mut watch = Watch::of(vec![signal(&server.url("/"), &json!({}))]);
     watch.rate = 20;
     let probes = watch.probes().await;
     assert!(20 <= probes.len());
@@ -384,7 +295,7 @@ async fn each_probe_has_a_connection_of_its_own() {
 #[tokio::test]
 async fn latency_counts_from_the_due_time() {
     let server = Faults::serve().await;
-    let probe = once(&server.url("/slow"), json!({})).await;
+    let probe = once(&server.url("/slow"), &json!({})).await;
     check(&probe, Some(200), &Class::Ok);
     assert!(
         300.0 <= probe.latency_ms && probe.latency_ms < 500.0,
@@ -395,7 +306,7 @@ async fn latency_counts_from_the_due_time() {
 #[tokio::test]
 async fn what_piles_up_beyond_the_cap_is_a_failure_of_its_own() {
     let server = Faults::serve().await;
-    let mut watch = Watch::of(vec![signal(&server.url("/hang"), json!({}))]);
+    let mut watch = Watch::of(vec![signal(&server.url("/hang"), &json!({}))]);
     watch.rate = 50;
     watch.seconds = 2;
     watch.deadline = Duration::from_millis(1800);
@@ -429,7 +340,7 @@ async fn any_answer_of_the_control_url_shows_that_the_network_is_there() {
         (server.url("/503"), Class::Ok),
         (format!("http://{refusing}/"), fail("connection refused")),
     ] {
-        let mut watch = Watch::of(vec![signal(&server.url("/hang"), json!({}))]);
+        let mut watch = Watch::of(vec![signal(&server.url("/hang"), &json!({}))]);
         watch.control = Some(control);
         watch.rate = 5;
         watch.seconds = 2;
@@ -452,7 +363,7 @@ async fn a_stall_of_this_machine_is_never_a_failure_of_the_service() {
     let server = Faults::serve().await;
     let (tx, mut rx) = mpsc::channel(1024);
     let cancel = CancellationToken::new();
-    let signals = vec![signal(&server.url("/"), json!({}))];
+    let signals = vec![signal(&server.url("/"), &json!({}))];
     let prober = Prober::start(
         http(),
         signals,
@@ -490,7 +401,7 @@ async fn a_stall_of_this_machine_is_never_a_failure_of_the_service() {
 async fn probing_ends_when_nobody_listens() {
     let server = Faults::serve().await;
     let (tx, rx) = mpsc::channel(1);
-    let signals = vec![signal(&server.url("/"), json!({}))];
+    let signals = vec![signal(&server.url("/"), &json!({}))];
     let prober = Prober::start(
         http(),
         signals,

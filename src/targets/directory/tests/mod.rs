@@ -1,4 +1,4 @@
-//! The directory target against real directories: the contract, and every way a run can have been killed.
+//! The directory target against real directories.
 
 use super::*;
 use crate::model::payload::Shape;
@@ -7,9 +7,10 @@ use crate::targets::contract::{self, World, carry_out, facts, put, verified};
 use crate::tree;
 use serde_json::json;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use tempfile::TempDir;
+
+mod killed;
 
 /// A root, payloads for releases, and a restart program that can be told to fail.
 struct Yard {
@@ -19,7 +20,7 @@ struct Yard {
 impl Yard {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("root")).unwrap();
+        fs::create_dir(dir.path().join("the site's root")).unwrap();
         for release in ["1", "2", "3"] {
             let payload = dir.path().join(release);
             fs::create_dir_all(payload.join("css")).unwrap();
@@ -31,7 +32,8 @@ impl Yard {
     }
 
     fn root(&self) -> PathBuf {
-        self.dir.path().join("root")
+        // With a blank and a quote, as somebody will have it.
+        self.dir.path().join("the site's root")
     }
 
     /// Everything in a directory of the root, hidden or not.
@@ -53,12 +55,13 @@ impl Yard {
         log.map_or(0, |text| text.lines().count())
     }
 
-    fn open(&self, more: serde_json::Value) -> Box<dyn Target> {
+    fn open(&self, more: &serde_json::Value) -> Box<dyn Target> {
         let log = self.dir.path().display();
         let script = format!(
             "test ! -e {log}/broken && cat index.html >> {log}/restarts && echo >> {log}/restarts"
         );
-        let mut settings = json!({"root": "root", "restart": ["sh", "-c", script], "keep": 1});
+        let mut settings =
+            json!({"root": "the site's root", "restart": ["sh", "-c", script], "keep": 1});
         let settings_map = settings.as_object_mut().unwrap();
         settings_map.extend(more.as_object().unwrap().clone());
         let base = Base {
@@ -88,7 +91,7 @@ impl Yard {
 
 impl World for Yard {
     fn target(&self) -> Box<dyn Target> {
-        self.open(json!({}))
+        self.open(&json!({}))
     }
 
     fn payload(&self, release: u64) -> Option<Measured> {
@@ -160,110 +163,6 @@ async fn a_restart_that_failed_is_a_stopped_slot_and_is_made_up_for() {
     assert_eq!(yard.seen().await.phase, Phase::Running);
 }
 
-/// What each way of being killed leaves on disk, in the order of the steps.
-#[tokio::test]
-async fn whatever_a_killed_run_left_is_cleaned_up_or_made_up_for() {
-    type Leave = fn(&Yard, &str);
-    let leftovers: [(&str, Leave); 6] = [
-        ("while copying", |yard, _next| {
-            let staging = yard.root().join("releases/.staging-k1ll3d/release");
-            fs::create_dir_all(&staging).unwrap();
-            fs::write(staging.join("index.html"), "rel").unwrap();
-        }),
-        ("after the release got its name", |yard, next| {
-            copy_release(yard, next);
-        }),
-        ("while noting the restart", |yard, next| {
-            copy_release(yard, next);
-            fs::write(yard.root().join(".current-k1ll3d"), next).unwrap();
-        }),
-        ("between the note and the new link", |yard, next| {
-            copy_release(yard, next);
-            fs::write(yard.root().join(".restart-pending"), format!("{next}\n")).unwrap();
-        }),
-        ("between the new link and its rename", |yard, next| {
-            copy_release(yard, next);
-            fs::write(yard.root().join(".restart-pending"), format!("{next}\n")).unwrap();
-            symlink(
-                format!("releases/{next}"),
-                yard.root().join(".current-k1ll3d"),
-            )
-            .unwrap();
-        }),
-        ("while removing an old release", |yard, _next| {
-            fs::create_dir_all(yard.root().join("releases/.trash-k1ll3d/old")).unwrap();
-        }),
-    ];
-    for (step, leave) in leftovers {
-        let yard = Yard::new();
-        yard.put_and_check(1).await;
-        let next = format!("{}-2", yard.payload(2).unwrap().digest.short());
-        leave(&yard, &next);
-        // Nothing of it is seen: release 1 runs.
-        assert_eq!(yard.seen().await.phase, Phase::Running, "{step}");
-        assert_eq!(yard.served(), "release 1", "{step}");
-        yard.put_and_check(2).await;
-        assert_eq!(yard.restarts(), 2, "{step}");
-    }
-}
-
-fn copy_release(yard: &Yard, name: &str) {
-    let to = yard.root().join("releases").join(name);
-    tree::copy_tree(&yard.dir.path().join("2"), &to).unwrap();
-    fs::remove_file(to.join(MANIFEST_NAME)).unwrap();
-}
-
-#[tokio::test]
-async fn killed_between_switch_and_restart_is_seen_as_stopped() {
-    let yard = Yard::new();
-    yard.put_and_check(1).await;
-    yard.put_and_check(2).await;
-    let now = fs::read_link(yard.root().join("current")).unwrap();
-    let now = now.file_name().unwrap().to_str().unwrap();
-    fs::write(yard.root().join(".restart-pending"), format!("{now}\n")).unwrap();
-    assert_eq!(yard.seen().await.phase, Phase::Stopped);
-    assert_eq!(
-        yard.seen().await.revision,
-        Some(disk::revision(yard.payload(2).unwrap().digest))
-    );
-    // Rolled back instead, and killed before the switch: release 2 still waits for its restart.
-    let back = format!("{}-1", yard.payload(1).unwrap().digest.short());
-    let layout = Layout { root: yard.root() };
-    layout.mark_pending(&back).unwrap();
-    assert_eq!(yard.seen().await.phase, Phase::Stopped);
-    yard.put_and_check(2).await;
-    assert_eq!(yard.restarts(), 3);
-}
-
-#[tokio::test]
-async fn a_damaged_release_is_replaced_and_never_used() {
-    let yard = Yard::new();
-    yard.put_and_check(1).await;
-    yard.put_and_check(2).await;
-    let first = format!("{}-1", yard.payload(1).unwrap().digest.short());
-    fs::write(
-        yard.root().join("releases").join(&first).join("index.html"),
-        "damaged",
-    )
-    .unwrap();
-    yard.put_and_check(1).await;
-    // Damaged while it runs: the new one lies beside it, the switch stays atomic.
-    yard.meddle();
-    yard.put_and_check(1).await;
-    assert!(yard.names("releases").contains(&format!("{first}.2")));
-    // A link planted into the running release is another revision, not an error.
-    symlink("/etc/passwd", yard.root().join("current/x")).unwrap();
-    assert!(
-        yard.seen()
-            .await
-            .revision
-            .unwrap()
-            .0
-            .starts_with("irregular: link")
-    );
-    yard.put_and_check(1).await;
-}
-
 #[tokio::test]
 async fn what_is_not_a_link_is_refused_with_the_way_to_adopt_it() {
     let yard = Yard::new();
@@ -300,7 +199,7 @@ async fn what_is_not_a_link_is_refused_with_the_way_to_adopt_it() {
 async fn a_missing_root_is_refused() {
     let yard = Yard::new();
     let error = yard
-        .open(json!({"root": "nowhere"}))
+        .open(&json!({"root": "nowhere"}))
         .observe()
         .await
         .unwrap_err();
@@ -317,7 +216,7 @@ async fn old_releases_go_by_count_and_the_named_ones_stay() {
         yard.put_and_check(release).await;
     }
     let good = disk::revision(yard.payload(1).unwrap().digest);
-    let target = yard.open(json!({"keep": 0}));
+    let target = yard.open(&json!({"keep": 0}));
     let removed = target.retire(std::slice::from_ref(&good)).await.unwrap();
     assert_eq!(
         removed,
@@ -369,7 +268,7 @@ async fn an_archive_is_unpacked_and_the_manifest_is_held_against_it() {
     let measured = tree::measure(&archive).unwrap();
     assert_eq!(measured.shape, Shape::File);
 
-    let target = yard.open(json!({"payload": "*.tar.gz"}));
+    let target = yard.open(&json!({"payload": "*.tar.gz"}));
     let wanted = target.wanted(&facts(2), Some(&measured)).await.unwrap();
     let slot = Slot("web".to_owned());
     let expected = disk::revision(yard.payload(2).unwrap().digest);
