@@ -95,6 +95,14 @@ pub fn llr(number: f64) -> String {
     }
 }
 
+/// With a capital first letter.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next();
+    let first: String = first.into_iter().flat_map(char::to_uppercase).collect();
+    first + chars.as_str()
+}
+
 /// `1 probe`, `2 probes`.
 pub fn count(n: u64, one: &str) -> String {
     if n == 1 {

@@ -15,3 +15,4 @@ mod probes;
 mod targets;
 mod zip_lies;
 mod zip_refusals;
+mod report;

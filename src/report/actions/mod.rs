@@ -32,6 +32,8 @@ pub struct Commands {
     errors: u32,
     warnings: u32,
     notices: u32,
+    /// The word that lets commands be heard again, while they are not.
+    guard: Option<String>,
     /// Why a secret could not be masked.
     unmasked: Option<io::Error>,
 }
@@ -79,6 +81,7 @@ impl Commands {
             errors: 0,
             warnings: 0,
             notices: 0,
+            guard: None,
             unmasked: None,
         };
         commands.unmasked = secrets
@@ -99,7 +102,7 @@ impl Commands {
                 put!(text, "::add-mask::{}\n", command_data(line));
             }
         }
-        self.put(&text)
+        self.command(&text)
     }
 
     fn put(&mut self, text: &str) -> io::Result<()> {
@@ -107,14 +110,30 @@ impl Commands {
         self.out.flush()
     }
 
-    /// Lines that hold text from outside: no command in them is heard.
+    /// A command of ours: it must be heard.
+    fn command(&mut self, text: &str) -> io::Result<()> {
+        let heard = match self.guard.take() {
+            Some(word) => format!("::{word}::\n{text}"),
+            None => text.to_owned(),
+        };
+        self.put(&heard)
+    }
+
+    /// Lines that hold text from outside: no command in them is heard, until the next one of ours.
     fn put_lines(&mut self, lines: &[Line]) -> io::Result<()> {
         let text: String = lines.iter().map(|line| rendered(line, PLAIN)).collect();
         if text.is_empty() {
             return Ok(());
         }
-        let word = delimiter::fresh(&text)?;
-        self.put(&format!("::stop-commands::{word}\n{text}::{word}::\n"))
+        if self.guard.as_ref().is_some_and(|word| text.contains(word)) {
+            self.command("")?;
+        }
+        if self.guard.is_none() {
+            let word = delimiter::fresh(&text)?;
+            self.put(&format!("::stop-commands::{word}\n"))?;
+            self.guard = Some(word);
+        }
+        self.put(&text)
     }
 
     fn turn_to(&mut self, group: Option<&'static str>) -> io::Result<()> {
@@ -122,10 +141,10 @@ impl Commands {
             return Ok(());
         }
         if self.group.take().is_some() {
-            self.put("::endgroup::\n")?;
+            self.command("::endgroup::\n")?;
         }
         if let Some(title) = group {
-            self.put(&format!("::group::{title}\n"))?;
+            self.command(&format!("::group::{title}\n"))?;
         }
         self.group = group;
         Ok(())
@@ -151,7 +170,7 @@ impl Commands {
     fn put_annotation(&mut self, level: Level, title: &str, message: &str) -> io::Result<()> {
         let title = command_property(&untrusted::line(&format!("lastgood: {title}"), 120));
         let message = command_data(&untrusted::shortened(message, MESSAGE_CHARS_MAX));
-        self.put(&format!("::{} title={title}::{message}\n", level.word()))
+        self.command(&format!("::{} title={title}::{message}\n", level.word()))
     }
 
     fn end(&mut self, event: &Event, ended: &Ended) -> io::Result<()> {
@@ -237,13 +256,14 @@ impl Sink for Commands {
                 text,
                 tone: Tone::Faint,
             };
-            // The numbers are ours; a live line that cannot be written says nothing that the next event does not say.
-            self.put(&rendered(&line, PLAIN)).ok();
+            // A live line that cannot be written says nothing that the next event does not say.
+            self.put_lines(&[line]).ok();
         }
     }
 
     fn close(&mut self) -> io::Result<()> {
-        self.turn_to(None)
+        self.turn_to(None)?;
+        self.command("")
     }
 }
 

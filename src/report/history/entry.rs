@@ -1,7 +1,7 @@
 //! One operation of the past, read from its journal.
 
 use super::super::story::Story;
-use super::{RolledBackFrom, found_unhealthy};
+use super::RolledBackFrom;
 use crate::model::ids::RunId;
 use crate::model::outcome::Outcome;
 use crate::model::payload::Digest;
@@ -87,7 +87,7 @@ impl Entry {
                 (true, true) => Rollback::Automatic,
             },
             changed: story.changed(),
-            proved_bad: (story.is_rollback() && story.changed()) || found_unhealthy(&story),
+            proved_bad: (story.is_rollback() && story.changed()) || story.found_unhealthy(),
             bad: bad(&story),
             good: PastRelease {
                 run: ended.and_then(|ended| ended.run),
@@ -118,7 +118,7 @@ fn bad(story: &Story<'_>) -> PastRelease {
     }
     match story.began() {
         Some(began)
-            if matches!(began.verb.as_str(), "deploy" | "watch") && found_unhealthy(story) =>
+            if matches!(began.verb.as_str(), "deploy" | "watch") && story.found_unhealthy() =>
         {
             PastRelease {
                 run: began.run,

@@ -12,12 +12,9 @@ pub use render::{render_json, render_text};
 use super::journal::{self, JOURNAL_NAME};
 use super::story::Story;
 use super::words;
-use crate::model::event::EventKind;
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::outcome::Outcome;
-use crate::model::probe::Stage;
 use crate::model::state::{Revision, Slot, State};
-use crate::model::verdict::Call;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs;
@@ -233,30 +230,4 @@ fn bad_reason(entry: &Entry) -> String {
         entry.id,
         entry.why
     )
-}
-
-/// Whether the operation, stopped or not, found the release it deployed unhealthy.
-fn found_unhealthy(story: &Story<'_>) -> bool {
-    story.events.iter().any(|event| match &event.kind {
-        EventKind::RollingBack { .. } => true,
-        EventKind::Judged { stage, verdict } => {
-            *stage != Stage::Baseline && verdict.call == Call::Unhealthy
-        }
-        EventKind::Began(_)
-        | EventKind::Located { .. }
-        | EventKind::Fetched { .. }
-        | EventKind::Observed { .. }
-        | EventKind::Planned { .. }
-        | EventKind::Intent { .. }
-        | EventKind::Applied { .. }
-        | EventKind::Verified { .. }
-        | EventKind::ApplyFailed { .. }
-        | EventKind::Watching { .. }
-        | EventKind::Checked { .. }
-        | EventKind::Note { .. }
-        | EventKind::Warned { .. }
-        | EventKind::Left { .. }
-        | EventKind::Interrupted { .. }
-        | EventKind::Ended(_) => false,
-    })
 }

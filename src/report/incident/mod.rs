@@ -1,60 +1,100 @@
 //! The incident report: a post-mortem draft. What was measured is filled in, with its source; what only a person can
 //! know is left to be filled in, and what was not checked is said. Blameless: no commit authors.
 
+mod postmortem;
 mod unchecked;
 
 use super::LEFT_PROBES;
-use super::lines::held_words;
+use super::lines::meaning;
 use super::story::Story;
-use super::summary::{evidence_table, interval, plan_table, timeline_rows, verdict_title};
+use super::summary::{
+    checks, choice, interval, plan_table, timeline_rows, verdict_block, verdict_title,
+};
 use super::untrusted::{code, link, prose};
 use super::words;
-use crate::model::event::{Event, EventKind};
+use crate::model::event::Event;
 use crate::model::outcome::Outcome;
 use crate::model::probe::Stage;
 
 /// What stands where a person has to write.
 pub const TO_FILL: &str = "_TO BE FILLED BY A PERSON_";
 
-/// The report of one operation, as Markdown.
+/// Passed-over runs listed one by one.
+const PASSED_OVER_MAX: usize = 500;
+
+/// The report of one operation, as Markdown. One that neither rolled back nor found anything unhealthy was no incident:
+/// its report has no post-mortem.
 pub fn render(events: &[Event]) -> String {
     let story = Story::of(events);
-    let sections = [
-        title(&story),
-        section("Summary", &summary(&story)),
-        section("Impact", &impact(&story)),
-        section("Trigger", &trigger(&story)),
-        section("Detection", &detection(&story)),
-        section("Resolution", &resolution(&story)),
-        section("What was not checked", &unchecked::list(&story)),
-        section("Root causes", &format!("{TO_FILL}\n")),
-        section("Why it was not caught before", &why_not_caught()),
-        section("Lessons", &lessons()),
-        section("Action items", &action_items()),
-        section("Timeline", &timeline(&story)),
-        section("Supporting information", &supporting(&story)),
-    ];
-    sections.concat()
+    let incident = is_incident(&story);
+    let mut out = title(&story, incident);
+    let mut add = |name: &str, body: &str| {
+        if !body.is_empty() {
+            put!(out, "\n## {name}\n\n{body}");
+        }
+    };
+    add("Summary", &summary(&story));
+    if incident {
+        add("Impact", &impact(&story));
+        add("Trigger", &trigger(&story));
+        add("Detection", &postmortem::detection(&story));
+        add("Resolution", &postmortem::resolution(&story));
+        add("What was not checked", &unchecked::list(&story));
+        add("Root causes", &format!("{TO_FILL}\n"));
+        add(
+            "Why it was not caught before",
+            &postmortem::why_not_caught(),
+        );
+        add("Lessons", &postmortem::lessons());
+        add("Action items", &postmortem::action_items());
+    } else {
+        let verdicts: Vec<String> = story
+            .verdicts()
+            .iter()
+            .map(|judged| verdict_block(judged, "###"))
+            .collect();
+        add("Verdicts", verdicts.concat().trim_start());
+        add("Plan and what became of it", &plan_table(&story));
+    }
+    add("Timeline", &timeline(&story, incident));
+    add("Supporting information", &supporting(&story));
+    for part in [checks(&story), choice(&story, PASSED_OVER_MAX)] {
+        if !part.is_empty() {
+            put!(out, "\n{part}");
+        }
+    }
+    out
 }
 
-fn section(name: &str, body: &str) -> String {
-    format!("\n## {name}\n\n{body}")
+/// A rehearsal is none; neither is a rollback that found the good release in place.
+fn is_incident(story: &Story<'_>) -> bool {
+    let real = !story.began().is_some_and(|began| began.dry_run);
+    let calm = story.outcome().is_some_and(|outcome| {
+        matches!(
+            outcome,
+            Outcome::AlreadyGood | Outcome::Planned | Outcome::Ready | Outcome::Usage
+        )
+    });
+    real && !calm && (story.is_rollback() || story.found_unhealthy())
 }
 
-fn title(story: &Story<'_>) -> String {
+fn title(story: &Story<'_>, incident: bool) -> String {
     let began = story.began();
     let environment = began.map_or_else(|| "unknown".to_owned(), |began| code(&began.environment));
     let outcome = story.outcome().map_or("unfinished", Outcome::word);
     let date = story
         .began_at()
         .map_or_else(|| "unknown".to_owned(), words::day);
-    let mut out = format!("# Incident: {environment} {outcome}, {date}\n\n");
+    let what = if incident { "Incident" } else { "Report" };
+    let mut out = format!("# {what}: {environment} {outcome}, {date}\n\n");
     let mut row = |name: &str, value: &str| {
         put_line!(out, "- **{name}:** {value}");
     };
-    row("Status", "draft");
+    if incident {
+        row("Status", "draft");
+        row("Authors", TO_FILL);
+    }
     row("Date", &format!("{date} (UTC)"));
-    row("Authors", TO_FILL);
     if let Some(repository) = began.and_then(|began| began.repository.as_deref()) {
         row("Repository", &code(repository));
     }
@@ -77,11 +117,10 @@ fn summary(story: &Story<'_>) -> String {
     let Some(ended) = story.ended() else {
         return "The operation was stopped before its end; running the same command again resumes it. What follows is what the journal holds.\n".to_owned();
     };
-    let mut out = format!(
-        "{}\n\n{}\n",
-        prose(&ended.message),
-        sentence(ended.outcome.meaning())
-    );
+    let mut out = format!("{}\n", words::capital(&prose(&ended.message)));
+    if let Some(meaning) = meaning(ended) {
+        put_line!(out, "\n{}.", words::capital(meaning));
+    }
     let mut times = vec![format!(
         "The whole operation took {}.",
         words::duration(ended.took_ms)
@@ -109,14 +148,6 @@ fn summary(story: &Story<'_>) -> String {
     out
 }
 
-fn sentence(fragment: &str) -> String {
-    let mut chars = fragment.chars();
-    let first = chars
-        .next()
-        .map_or_else(String::new, |c| c.to_uppercase().to_string());
-    format!("{first}{}.", chars.as_str())
-}
-
 /// Only as measured.
 fn impact(story: &Story<'_>) -> String {
     let mut out = String::new();
@@ -133,7 +164,7 @@ fn impact(story: &Story<'_>) -> String {
             put_line!(
                 out,
                 "- {}, {}: {} of {} failed (share {} at 95 %), in the {} s before {}.",
-                verdict_title(&judged),
+                words::capital(&verdict_title(&judged)),
                 code(&evidence.signal),
                 evidence.failures,
                 words::count(evidence.probes, "probe"),
@@ -195,152 +226,17 @@ fn trigger(story: &Story<'_>) -> String {
     out
 }
 
-fn detection(story: &Story<'_>) -> String {
-    let mut out = String::new();
-    if let Some(found) = story.detection() {
-        put_line!(
-            out,
-            "Found out by probes, {} after {}: {}.",
-            words::duration(found.took_ms),
-            found.since,
-            prose(&found.judged.verdict.why),
-        );
-    } else {
-        put_line!(
-            out,
-            "Not found out by this operation: a person or another system asked for it. When it was noticed: {TO_FILL}",
-        );
-    }
-    for judged in story.verdicts() {
-        put_line!(
-            out,
-            "\n### {}\n\n{}\n",
-            verdict_title(&judged),
-            prose(&judged.verdict.why)
-        );
-        out.push_str(&evidence_table(&judged.verdict.evidence));
-        for note in &judged.verdict.notes {
-            put_line!(out, "- {}", prose(note));
-        }
-    }
-    out
-}
-
-fn resolution(story: &Story<'_>) -> String {
-    let mut out = String::new();
-    if let Some((event, why)) = story.rolling_back() {
-        put_line!(
-            out,
-            "Rolled back automatically at {}: {}.\n",
-            words::second(event.at),
-            prose(why)
-        );
-    }
-    if let Some(good) = story.chosen() {
-        put_line!(
-            out,
-            "The good release is {} (commit {}), found by {}.\n",
-            link(&format!("run {}", good.run.id), &good.run.url),
-            code(good.run.sha.short()),
-            good.via,
-        );
-    }
-    for event in story.events {
-        if let EventKind::Fetched {
-            name,
-            digest,
-            promised_by,
-            ..
-        } = &event.kind
-        {
-            put_line!(
-                out,
-                "Artifact {} has `{digest}`, as {promised_by} promised.\n",
-                code(name)
-            );
-        }
-    }
-    out.push_str(&plan_table(story));
-    put_line!(out, "\n{}", verified_words(story));
-    if let Some(ended) = story.ended().filter(|ended| !ended.after.is_empty()) {
-        out.push_str("\n| slot | before the operation | now |\n|---|---|---|\n");
-        for (slot, held) in ended.after.iter().take(200) {
-            let before = ended
-                .before
-                .get(slot)
-                .map_or_else(|| "not known".to_owned(), |held| code(&held_words(held)));
-            put_line!(
-                out,
-                "| {} | {before} | {} |",
-                code(&slot.0),
-                code(&held_words(held))
-            );
-        }
-    }
-    out
-}
-
-/// Whether the rollback was verified, and how.
-fn verified_words(story: &Story<'_>) -> String {
-    if !story.is_rollback() {
-        return "No rollback was made.".to_owned();
-    }
-    let steps = story.steps();
-    let of_rollback = || steps.iter().filter(|step| step.of_rollback);
-    let (changes, verified) = (
-        of_rollback().count(),
-        of_rollback().filter(|step| step.verified).count(),
-    );
-    let slots = match changes {
-        0 => "No change was begun.".to_owned(),
-        _ if verified == changes => format!(
-            "Every one of {} was observed to hold the good revision afterwards.",
-            words::count(changes as u64, "changed slot")
-        ),
-        _ => format!(
-            "**{verified} of {} were observed to hold the good revision afterwards.**",
-            words::count(changes as u64, "changed slot")
-        ),
-    };
-    let judged = story
-        .verdicts()
-        .into_iter()
-        .rfind(|judged| judged.of_rollback)
-        .map_or_else(
-            || "The service was **not judged** after the rollback.".to_owned(),
-            |judged| {
-                format!(
-                    "The service was last judged {} at {} ({}).",
-                    judged.verdict.call,
-                    words::second(judged.at),
-                    prose(&judged.verdict.why)
-                )
-            },
-        );
-    format!("{slots} {judged}")
-}
-
-/// Unchecked on purpose: a person decides.
-fn why_not_caught() -> String {
-    "- [ ] Testing was incomplete\n- [ ] The configuration was not validated\n- [ ] Monitoring missed it\n- [ ] Staging differs from this environment\n- [ ] Other: \n".to_owned()
-}
-
-fn lessons() -> String {
-    format!(
-        "- What went well: {TO_FILL}\n- What went wrong: {TO_FILL}\n- Where we were lucky: {TO_FILL}\n"
-    )
-}
-
-fn action_items() -> String {
-    format!("| action | owner | deadline |\n|---|---|---|\n| {TO_FILL} | {TO_FILL} | {TO_FILL} |\n")
-}
-
-fn timeline(story: &Story<'_>) -> String {
+fn timeline(story: &Story<'_>, incident: bool) -> String {
     let Some(at) = story.began_at() else {
         return "The journal is empty.\n".to_owned();
     };
+    let noticed = if incident {
+        format!(" When the bad release was first noticed by a person: {TO_FILL}")
+    } else {
+        String::new()
+    };
     let mut out = format!(
-        "UTC, {}. When the bad release was first noticed by a person: {TO_FILL}\n\n| time | after | what | source |\n|---|---|---|---|\n",
+        "UTC, {}.{noticed}\n\n| time | after | what | source |\n|---|---|---|---|\n",
         words::day(at)
     );
     for row in timeline_rows(story) {
@@ -370,13 +266,6 @@ fn supporting(story: &Story<'_>) -> String {
     }
     for warning in story.warnings() {
         put_line!(out, "- Warning: {}", prose(warning));
-    }
-    if let Some(search) = story.search() {
-        put_line!(
-            out,
-            "- {} passed over in the search for the good release.",
-            words::count(search.passed_over.len() as u64, "run")
-        );
     }
     if out.is_empty() {
         out.push_str("- None.\n");

@@ -9,7 +9,7 @@ pub(super) use watch::evidence_words;
 pub use watch::{download, stage_words, standing};
 use watch::{verdict_lines, watching};
 
-use super::untrusted::{line, shortened, text};
+use super::untrusted::{line, text};
 use super::words;
 use crate::model::event::{Began, Ended, Event, EventKind};
 use crate::model::outcome::Outcome;
@@ -114,8 +114,7 @@ pub fn of(event: &Event, report: Option<&str>) -> Vec<Line> {
 fn change_line(kind: &EventKind) -> Option<Line> {
     let place = |target: &str, slot: &Slot| format!("{}: {}", line(target, 60), line(&slot.0, 80));
     if let EventKind::Intent { target, change, .. } = kind {
-        let what = format!("{}: {}", line(target, 60), text(&change.to_string()));
-        return Some(head("applying", what));
+        return Some(head("applying", place(target, change.slot())));
     }
     if let EventKind::Applied {
         target,
@@ -183,10 +182,7 @@ fn began_lines(began: &Began, event: &Event) -> Vec<Line> {
         ),
     )];
     if let Some(commit) = &began.commit {
-        out.push(detail(format!(
-            "commit {}",
-            line(&shortened(commit, 12), 12)
-        )));
+        out.push(detail(format!("commit {}", line(short_commit(commit), 12))));
     }
     if let Some(reason) = &began.reason {
         let actor = began.actor.as_deref().map_or_else(String::new, |actor| {
@@ -291,17 +287,16 @@ pub const fn outcome_tone(outcome: Outcome) -> Tone {
 
 fn ended_lines(ended: &Ended, report: Option<&str>) -> Vec<Line> {
     let outcome = ended.outcome;
-    let tone = outcome_tone(outcome);
-    let mut out = vec![toned(
-        outcome.word(),
-        format!(
-            "in {}, exit code {}: {}",
-            words::duration(ended.took_ms),
-            outcome.exit_code(),
-            outcome.meaning()
-        ),
-        tone,
-    )];
+    let mut first = format!(
+        "in {}, exit code {}",
+        words::duration(ended.took_ms),
+        outcome.exit_code()
+    );
+    if let Some(meaning) = meaning(ended) {
+        first.push_str(": ");
+        first.push_str(meaning);
+    }
+    let mut out = vec![toned(outcome.word(), first, outcome_tone(outcome))];
     out.push(detail(line(&ended.message, 1000)));
     for hint in &ended.hints {
         out.push(head("next:", text(hint)));
@@ -310,4 +305,15 @@ fn ended_lines(ended: &Ended, report: Option<&str>) -> Vec<Line> {
         out.push(head("report:", text(report)));
     }
     out
+}
+
+/// What the outcome means, unless the message says it already.
+pub(super) fn meaning(ended: &Ended) -> Option<&'static str> {
+    let meaning = ended.outcome.meaning();
+    (!ended.message.contains(meaning)).then_some(meaning)
+}
+
+/// The first seven characters, as `git log --oneline` shows a commit.
+pub(super) fn short_commit(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
 }

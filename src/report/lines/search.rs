@@ -6,7 +6,7 @@ use super::{Line, Tone, detail, head, toned};
 use crate::model::candidate::{KnownGood, PassedOver, Via};
 use std::collections::BTreeMap;
 
-/// Passed-over runs that are shown one by one; the rest are counted by reason.
+/// Lines about passed-over runs; the rest are counted by reason.
 const PASSED_OVER_MAX: usize = 20;
 
 /// The answer of a search; `list` prints it as its answer.
@@ -37,27 +37,52 @@ pub fn located_lines(
             Tone::Bad,
         )),
     }
-    for run in passed_over.iter().take(PASSED_OVER_MAX) {
-        let started = run
-            .started_at
-            .map_or_else(String::new, |at| format!(", {}", words::minute(at)));
-        out.push(detail(format!(
-            "passed over run {} ({}{started}): {}",
-            run.run,
-            line(run.sha.short(), 12),
-            line(&run.why.to_string(), 200),
-        )));
+    out.extend(passed_over_lines(passed_over));
+    out
+}
+
+/// One line for each run, or for a row of neighbours with the same reason: forty failed runs are one thing to know.
+fn passed_over_lines(passed_over: &[PassedOver]) -> Vec<Line> {
+    let mut out = Vec::new();
+    let mut shown = 0;
+    for same in passed_over.chunk_by(|a, b| a.why == b.why) {
+        if PASSED_OVER_MAX <= out.len() {
+            break;
+        }
+        let why = |run: &PassedOver| line(&run.why.to_string(), 200);
+        match same {
+            [first, _, .., last] => out.push(detail(format!(
+                "not {} from run {} back to run {}: {}",
+                words::count(same.len() as u64, "run"),
+                first.run,
+                last.run,
+                why(first),
+            ))),
+            few => {
+                for run in few {
+                    out.push(detail(format!("not {}: {}", one(run), why(run))));
+                }
+            }
+        }
+        shown += same.len();
     }
-    if let Some(rest) = passed_over.get(PASSED_OVER_MAX..)
+    if let Some(rest) = passed_over.get(shown..)
         && !rest.is_empty()
     {
         out.push(detail(format!(
-            "and {} more: {}",
+            "not {} more: {}",
             rest.len(),
             by_reason(rest)
         )));
     }
     out
+}
+
+fn one(run: &PassedOver) -> String {
+    let started = run
+        .started_at
+        .map_or_else(String::new, |at| format!(", {}", words::minute(at)));
+    format!("run {} ({}{started})", run.run, line(run.sha.short(), 12))
 }
 
 /// `run 41 (a1b2c3d, 2026-11-20 14:02 UTC)`, and how it was found when that matters.

@@ -249,6 +249,14 @@ impl<'a> Story<'a> {
         self.rolling_back().is_some()
     }
 
+    /// Whether the release in place was judged unhealthy, by an operation that may have been stopped afterwards.
+    pub fn found_unhealthy(&self) -> bool {
+        let judged = self.verdicts().iter().any(|judged| {
+            judged.stage != Stage::Baseline && judged.verdict.call == Call::Unhealthy
+        });
+        judged || self.rolling_back().is_some()
+    }
+
     /// Why it turned back, and when.
     pub fn rolling_back(&self) -> Option<(&'a Event, &'a str)> {
         self.events.iter().find_map(|event| {

@@ -1,14 +1,57 @@
 //! The numbers that a verdict rests on, as a table that can be checked against the probe log.
 
-use super::super::untrusted::code_of;
+use super::super::lines::stage_words;
+use super::super::story::Judged;
+use super::super::untrusted::{code_of, prose};
 use super::super::words;
+use crate::model::probe::Stage;
 use crate::model::verdict::Evidence;
 
 /// Signals shown, at most: four gating ones and a few that only observe.
 const SIGNALS_MAX: usize = 16;
 
+/// Notes of a verdict shown, at most.
+const NOTES_MAX: usize = 20;
+
+/// A verdict under a heading of the given level: why, the table, the notes.
+pub(in crate::report) fn verdict_block(judged: &Judged<'_>, level: &str) -> String {
+    let verdict = judged.verdict;
+    let title = words::capital(&verdict_title(judged));
+    let mut out = format!(
+        "\n{level} {title}\n\n{}\n",
+        words::capital(&prose(&verdict.why))
+    );
+    let table = table(&verdict.evidence);
+    if !table.is_empty() {
+        put!(out, "\n{table}");
+    }
+    if !verdict.notes.is_empty() {
+        out.push('\n');
+    }
+    for note in verdict.notes.iter().take(NOTES_MAX) {
+        put_line!(out, "- {}", prose(note));
+    }
+    out
+}
+
+/// `detect, the release that was put back: healthy after 19 s (severity none)`.
+pub(in crate::report) fn verdict_title(judged: &Judged<'_>) -> String {
+    let of = match (judged.stage, judged.of_rollback) {
+        (Stage::Baseline, _) => "before the change",
+        (Stage::Detect | Stage::Bake, true) => "the release that was put back",
+        (Stage::Detect | Stage::Bake, false) => "the new release",
+    };
+    format!(
+        "{}, {of}: {} after {} s (severity {})",
+        stage_words(judged.stage),
+        judged.verdict.call,
+        judged.verdict.at_s,
+        judged.verdict.severity,
+    )
+}
+
 /// One row for each signal; empty when there is no evidence.
-pub(in crate::report) fn table(evidence: &[Evidence]) -> String {
+fn table(evidence: &[Evidence]) -> String {
     if evidence.is_empty() {
         return String::new();
     }
@@ -46,7 +89,6 @@ pub(in crate::report) fn table(evidence: &[Evidence]) -> String {
             evidence.len() - SIGNALS_MAX
         );
     }
-    out.push('\n');
     out
 }
 

@@ -8,17 +8,14 @@ use crate::model::candidate::PassedOver;
 use crate::model::event::EventKind;
 use crate::model::plan::Change;
 
-/// Passed-over runs shown one by one; the rest are counted by reason.
-const PASSED_OVER_MAX: usize = 50;
-
 /// Changes shown one by one.
 const CHANGES_MAX: usize = 200;
 
 /// Rows of a timeline.
 const TIMELINE_MAX: usize = 300;
 
-/// What was chosen and why, and every run that was passed over.
-pub(super) fn choice(story: &Story<'_>) -> String {
+/// What was chosen and why, and every run that was passed over: `rows_max` one by one, the rest counted by reason.
+pub(in crate::report) fn choice(story: &Story<'_>, rows_max: usize) -> String {
     let Some(search) = story.search() else {
         return String::new();
     };
@@ -34,7 +31,7 @@ pub(super) fn choice(story: &Story<'_>) -> String {
             });
             put!(
                 out,
-                "{} of {started}, commit {}, event {}{job}. Artifact {} ({}). Found by {}.\n\n",
+                "{} of {started}, commit {}, event {}{job}. Artifact {} ({}). Found through: {}.\n\n",
                 link(&format!("run {}", good.run.id), &good.run.url),
                 code(good.run.sha.short()),
                 code(&good.run.event),
@@ -44,6 +41,9 @@ pub(super) fn choice(story: &Story<'_>) -> String {
             );
             for warning in &good.warnings {
                 put!(out, "- {}\n", prose(warning));
+            }
+            if !good.warnings.is_empty() {
+                out.push('\n');
             }
         }
         None => out.push_str("There is none.\n\n"),
@@ -63,10 +63,10 @@ pub(super) fn choice(story: &Story<'_>) -> String {
         by_reason(search.passed_over),
         words::count(u64::from(search.requests), "request")
     );
-    for run in search.passed_over.iter().take(PASSED_OVER_MAX) {
+    for run in search.passed_over.iter().take(rows_max) {
         out.push_str(&passed_over_row(run));
     }
-    if let Some(rest) = search.passed_over.get(PASSED_OVER_MAX..)
+    if let Some(rest) = search.passed_over.get(rows_max..)
         && !rest.is_empty()
     {
         put!(out, "| {} more | | | {} |\n", rest.len(), by_reason(rest));
@@ -136,14 +136,16 @@ pub(in crate::report) fn plan_table(story: &Story<'_>) -> String {
             "| for | target | slot | from | to | what became of it |\n|---|---|---|---|---|---|\n",
         );
         out.push_str(&rows);
-        out.push('\n');
     }
     if count > CHANGES_MAX {
         put!(
             out,
-            "{} more changes are in the journal.\n\n",
+            "\n{} more changes are in the journal.\n",
             count - CHANGES_MAX
         );
+    }
+    if !rows.is_empty() && !below.is_empty() {
+        out.push('\n');
     }
     out.push_str(&below);
     out
@@ -181,7 +183,7 @@ fn became(step: &Step<'_>) -> String {
 }
 
 /// What `ready` found, the missing ones first. Empty when nothing was checked.
-pub(super) fn checks(story: &Story<'_>) -> String {
+pub(in crate::report) fn checks(story: &Story<'_>) -> String {
     let mut checks = story.checks();
     if checks.is_empty() {
         return String::new();
@@ -229,6 +231,10 @@ pub(in crate::report) fn timeline_rows(story: &Story<'_>) -> Vec<Row> {
             });
         }
         if left_out > 0 && (head..head + left_out).contains(&at) {
+            continue;
+        }
+        // Where files lie is said elsewhere.
+        if matches!(event.kind, EventKind::Left { .. }) {
             continue;
         }
         let Some(line) = lines::of(event, None).into_iter().next() else {
