@@ -29,7 +29,9 @@ pub fn is_step(argv: &[OsString], env: &Env) -> bool {
 fn inputs(env: &Env) -> impl Iterator<Item = (String, &str)> {
     env.variables
         .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix("INPUT_")?.to_lowercase(), value.trim())))
+        .filter_map(|(name, value)| {
+            Some((name.strip_prefix("INPUT_")?.to_lowercase(), value.trim()))
+        })
         .filter(|(_, value)| !value.is_empty())
 }
 

@@ -29,7 +29,12 @@ pub(super) fn error_line(line: &str) {
 /// The completions of a shell.
 pub(super) fn completions(shell: Shell) -> Result<String, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut args::command(Help::Short), "lastgood", &mut script);
+    clap_complete::generate(
+        shell,
+        &mut args::command(Help::Short),
+        "lastgood",
+        &mut script,
+    );
     String::from_utf8(script).map_err(|error| anyhow::Error::from(error).into())
 }
 
@@ -56,7 +61,9 @@ pub(super) fn failure(failure: &Failure, env: &Env, json: bool) -> ExitCode {
         if let Some(file) = env.get("GITHUB_OUTPUT")
             && let Err(error) = outputs(Path::new(file), outcome)
         {
-            error_line(&format!("warning: could not write the outputs to {file}: {error}"));
+            error_line(&format!(
+                "warning: could not write the outputs to {file}: {error}"
+            ));
         }
     }
     ExitCode::from(outcome.exit_code())
@@ -99,7 +106,8 @@ mod tests {
 
     #[test]
     fn an_annotation_is_one_command() {
-        let failure = Failure::msg(Outcome::Usage, "found \"50%\n::set-output name=x::y\"").hint("a");
+        let failure =
+            Failure::msg(Outcome::Usage, "found \"50%\n::set-output name=x::y\"").hint("a");
         assert_eq!(
             annotation(&failure),
             "::error title=lastgood::found \"50%25%0A::set-output name=x::y\"%0Ahint: a"

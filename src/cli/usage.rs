@@ -86,7 +86,9 @@ pub fn refused(error: &clap::Error, verb: Option<&str>, spelling: Spelling) -> F
         }
         ErrorKind::ValueValidation => {
             let why = error.source().map(ToString::to_string).unwrap_or_default();
-            let expected = why.rsplit_once(", expected ").map_or(why.as_str(), |(_, e)| e);
+            let expected = why
+                .rsplit_once(", expected ")
+                .map_or(why.as_str(), |(_, e)| e);
             failure(
                 format!("{argument}: found {found:?}, expected {expected}"),
                 see,

@@ -23,10 +23,9 @@ pub fn http_url(text: &str) -> Result<Url, &'static str> {
 /// `deploy.yml` or `.github/workflows/deploy.yml`.
 pub fn workflow(text: &str) -> Result<(), &'static str> {
     let name = text.strip_prefix(".github/workflows/").unwrap_or(text);
-    let is_yaml = [".yml", ".yaml"].iter().any(|end| {
-        name.strip_suffix(end)
-            .is_some_and(|stem| !stem.is_empty())
-    });
+    let is_yaml = [".yml", ".yaml"]
+        .iter()
+        .any(|end| name.strip_suffix(end).is_some_and(|stem| !stem.is_empty()));
     match is_yaml && !name.contains('/') {
         true => Ok(()),
         false => Err(WORKFLOW),
@@ -83,7 +82,13 @@ mod tests {
     #[test]
     fn an_address_has_a_scheme_and_a_host_and_no_secret() {
         assert!(http_url("http://127.0.0.1:80/x").is_ok());
-        for wrong in ["example.com", "ftp://example.com", "https://", "https://u:p@example.com", "file:///x"] {
+        for wrong in [
+            "example.com",
+            "ftp://example.com",
+            "https://",
+            "https://u:p@example.com",
+            "file:///x",
+        ] {
             assert!(http_url(wrong).is_err(), "{wrong}");
         }
     }

@@ -22,7 +22,10 @@ impl Document {
         let read = || {
             let node = Node::parse(text)?;
             if node.value == Value::Null {
-                return Err(Problem::found("an empty file", "version: 1 and environments"));
+                return Err(Problem::found(
+                    "an empty file",
+                    "version: 1 and environments",
+                ));
             }
             let file: File = de::read(&node)?;
             Ok((node, file))

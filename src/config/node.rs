@@ -255,8 +255,9 @@ mod tests {
 
     #[test]
     fn scalars_are_typed_by_the_core_schema() {
-        let node = Node::parse("[yes, on, true, 10, 1.5, '10', ~, 1%, 90s, 2GiB, 9007199254740993]")
-            .unwrap();
+        let node =
+            Node::parse("[yes, on, true, 10, 1.5, '10', ~, 1%, 90s, 2GiB, 9007199254740993]")
+                .unwrap();
         let Value::List(items) = node.value else {
             panic!("a list")
         };
@@ -283,7 +284,11 @@ mod tests {
     #[track_caller]
     fn check_refused(text: &str, line: u64, part: &str) {
         let problem = Node::parse(text).expect_err("refused");
-        assert_eq!(problem.place.map(|place| place.line), Some(line), "{problem:?}");
+        assert_eq!(
+            problem.place.map(|place| place.line),
+            Some(line),
+            "{problem:?}"
+        );
         assert!(problem.to_string().contains(part), "{problem}");
     }
 

@@ -12,7 +12,9 @@ pub const SCHEMA_URL: &str =
 /// The schema, with the settings of these target kinds (kind, schema of its settings). Without any kind, every kind and
 /// setting is accepted.
 pub fn schema(target_schemas: &[(&str, Schema)]) -> Schema {
-    let mut root: Value = SchemaGenerator::default().into_root_schema_for::<File>().into();
+    let mut root: Value = SchemaGenerator::default()
+        .into_root_schema_for::<File>()
+        .into();
     root["$id"] = SCHEMA_URL.into();
     root["title"] = "lastgood config".into();
     if !target_schemas.is_empty() {
@@ -53,7 +55,11 @@ fn branch(kind: &str, schema: &Schema, definitions: &mut Map<String, Value>) -> 
             settings.remove(key);
         }
         let mut properties = Map::new();
-        for name in common["properties"].as_object().into_iter().flat_map(Map::keys) {
+        for name in common["properties"]
+            .as_object()
+            .into_iter()
+            .flat_map(Map::keys)
+        {
             properties.insert(name.clone(), Value::Bool(true));
         }
         if let Some(Value::Object(own)) = settings.remove("properties") {

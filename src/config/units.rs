@@ -142,7 +142,12 @@ impl fmt::Display for Time {
     /// The largest unit that divides it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = self.0.as_millis();
-        for (unit_ms, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")] {
+        for (unit_ms, unit) in [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "m"),
+            (1_000, "s"),
+        ] {
             if ms >= unit_ms && ms % unit_ms == 0 {
                 return write!(f, "{}{unit}", ms / unit_ms);
             }
@@ -238,7 +243,9 @@ mod tests {
         check("2d", seconds(172_800));
         check("0s", seconds(0));
         check("500ms", Some(Time(Duration::from_millis(500))));
-        for wrong in ["", "90", "s", "1.5h", "-1s", "1h30m", "90 s", "90S", "9999999d", "1min"] {
+        for wrong in [
+            "", "90", "s", "1.5h", "-1s", "1h30m", "90 s", "90S", "9999999d", "1min",
+        ] {
             check::<Time>(wrong, None);
         }
     }
@@ -258,7 +265,15 @@ mod tests {
         check("2GiB", Some(Size(2 << 30)));
         check("500MB", Some(Size(500_000_000)));
         check("0B", Some(Size(0)));
-        for wrong in ["", "2", "2G", "GiB", "1.5GiB", "99999999999999999TiB", "2gib"] {
+        for wrong in [
+            "",
+            "2",
+            "2G",
+            "GiB",
+            "1.5GiB",
+            "99999999999999999TiB",
+            "2gib",
+        ] {
             check::<Size>(wrong, None);
         }
     }

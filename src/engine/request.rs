@@ -338,7 +338,10 @@ pub struct RunContext {
 
 /// How the answer and the story are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts about the outputs, not states")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about the outputs, not states"
+)]
 pub struct Output {
     /// The answer on stdout is one JSON document.
     pub json: bool,
@@ -394,7 +397,10 @@ mod tests {
         #[track_caller]
         fn check(origin: &Origin, path: &str, wanted: &str) {
             let key = "environments.production.targets[0]";
-            assert_eq!(origin.at(path), format!(".github/lastgood.yml:{wanted}").replace("KEY", key));
+            assert_eq!(
+                origin.at(path),
+                format!(".github/lastgood.yml:{wanted}").replace("KEY", key)
+            );
         }
         check(&origin, "path", "7:9: KEY.path");
         check(&origin, "restart[1]", "8:29: KEY.restart[1]");

@@ -28,13 +28,25 @@ pub struct Common {
     #[arg(long, global = true)]
     pub json: bool,
     /// Whether the story on stderr is coloured
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_short_help = true
+    )]
     pub color: Color,
     /// Tell more; twice: everything
     #[arg(short, long, global = true, action = ArgAction::Count, hide_short_help = true)]
     pub verbose: u8,
     /// Tell only warnings and the end
-    #[arg(short, long, global = true, conflicts_with = "verbose", hide_short_help = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        hide_short_help = true
+    )]
     pub quiet: bool,
 }
 

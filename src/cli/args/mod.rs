@@ -9,9 +9,7 @@ pub use groups::{
     ChangeArgs, ChoiceArgs, Common, GitHubArgs, HealthArgs, PolicyArgs, SourceArgs, TargetArgs,
 };
 pub use values::{Color, ProbeArg, RevisionArg, TargetArg};
-pub use verbs::{
-    Completions, Deploy, History, List, Ready, Record, Report, Rollback, Verb, Watch,
-};
+pub use verbs::{Completions, Deploy, History, List, Ready, Record, Report, Rollback, Verb, Watch};
 
 use super::help;
 use clap::{Arg, ArgAction, CommandFactory as _, Parser};

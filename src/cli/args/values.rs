@@ -164,7 +164,15 @@ mod tests {
             run_id("https://github.com/o/r/actions/runs/9130000001/job/7"),
             Ok(run)
         );
-        for wrong in ["", "0", "-1", "+1", "12a", "latest", "https://github.com/o/r/runs/1"] {
+        for wrong in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "12a",
+            "latest",
+            "https://github.com/o/r/runs/1",
+        ] {
             assert!(run_id(wrong).is_err(), "{wrong}");
         }
     }
@@ -177,7 +185,14 @@ mod tests {
         let target: TargetArg = r#"command:{"observe": ["./is", "a=b"]}"#.parse().unwrap();
         assert_eq!((target.name, target.kind.as_str()), (None, "command"));
         assert_eq!(target.settings["observe"][1], "a=b");
-        for wrong in ["", "directory", "directory:", "=directory:/x", "command:./x", "command:{x}"] {
+        for wrong in [
+            "",
+            "directory",
+            "directory:",
+            "=directory:/x",
+            "command:./x",
+            "command:{x}",
+        ] {
             assert!(wrong.parse::<TargetArg>().is_err(), "{wrong}");
         }
     }
@@ -197,7 +212,10 @@ mod tests {
     #[test]
     fn a_revision_belongs_to_a_slot() {
         let told: RevisionArg = "web=sha256:ab=".parse().unwrap();
-        assert_eq!((told.slot.as_str(), told.revision.as_str()), ("web", "sha256:ab="));
+        assert_eq!(
+            (told.slot.as_str(), told.revision.as_str()),
+            ("web", "sha256:ab=")
+        );
         for wrong in ["", "web", "web=", "=x"] {
             assert!(wrong.parse::<RevisionArg>().is_err(), "{wrong}");
         }

@@ -77,9 +77,10 @@ pub(super) fn github(scope: &Scope<'_>, context: &RunContext) -> Result<GitHubAc
         written_source.and_then(|source| source.repository.as_deref()),
     ) {
         (Some(typed), _) => Some(typed.clone()),
-        (None, Some(text)) => Some(check::repository(text).map_err(|expected| {
-            scope.wrong_text(&["source", "repository"], text, expected)
-        })?),
+        (None, Some(text)) => Some(
+            check::repository(text)
+                .map_err(|expected| scope.wrong_text(&["source", "repository"], text, expected))?,
+        ),
         (None, None) => context.repository.clone(),
     };
     if repository.is_none() && scope.needs.runs {
@@ -88,10 +89,13 @@ pub(super) fn github(scope: &Scope<'_>, context: &RunContext) -> Result<GitHubAc
                 "no repository: {} is not given, source.repository is not set, and this is no workflow run",
                 scope.option("repository")
             ),
-            format!("name it: {}", match scope.inputs.spelling {
-                usage::Spelling::Flag => "--repository owner/name",
-                usage::Spelling::Input => "repository: owner/name",
-            }),
+            format!(
+                "name it: {}",
+                match scope.inputs.spelling {
+                    usage::Spelling::Flag => "--repository owner/name",
+                    usage::Spelling::Input => "repository: owner/name",
+                }
+            ),
         ));
     }
     let token = token(env);
@@ -99,8 +103,12 @@ pub(super) fn github(scope: &Scope<'_>, context: &RunContext) -> Result<GitHubAc
         return Err(usage::failure(
             "no token: GitHub hands out artifacts only to those who have one",
             match env.in_actions() {
-                true => "give the step `github-token: ${{ github.token }}` and the job `permissions: actions: read`",
-                false => "set GITHUB_TOKEN: a token that may read the repository's actions (export GITHUB_TOKEN=\"$(gh auth token)\")",
+                true => {
+                    "give the step `github-token: ${{ github.token }}` and the job `permissions: actions: read`"
+                }
+                false => {
+                    "set GITHUB_TOKEN: a token that may read the repository's actions (export GITHUB_TOKEN=\"$(gh auth token)\")"
+                }
             },
         ));
     }
@@ -129,7 +137,10 @@ pub(super) fn github(scope: &Scope<'_>, context: &RunContext) -> Result<GitHubAc
             defaults::RATE_LIMIT_WAIT,
         ),
         ca_pem: scope.inputs.ca_pem.map(<[u8]>::to_vec),
-        proxy: proxy.iter().find_map(|name| env.get(name)).map(str::to_owned),
+        proxy: proxy
+            .iter()
+            .find_map(|name| env.get(name))
+            .map(str::to_owned),
         no_proxy: ["NO_PROXY", "no_proxy"]
             .iter()
             .find_map(|name| env.get(name))

@@ -75,9 +75,7 @@ pub(super) fn resolve(scope: &Scope<'_>) -> Result<Health, Failure> {
         });
     }
     match impossible(&health).first() {
-        Some((key, found, expected)) => {
-            Err(scope.wrong(&["health", key], found, expected).into())
-        }
+        Some((key, found, expected)) => Err(scope.wrong(&["health", key], found, expected).into()),
         None => Ok(health),
     }
 }
@@ -93,18 +91,30 @@ pub fn impossible(health: &Health) -> Vec<(&'static str, String, String)> {
     let percent = |share: f64| Share(share).to_string();
     if health.healthy_error_rate <= 0.0 {
         let expected = "more than 0% (no service never fails)".to_owned();
-        wrong.push(("healthy-error-rate", percent(health.healthy_error_rate), expected));
+        wrong.push((
+            "healthy-error-rate",
+            percent(health.healthy_error_rate),
+            expected,
+        ));
     }
     if health.unhealthy_error_rate < 2.0 * health.healthy_error_rate {
         let expected = format!(
             "at least twice healthy-error-rate ({}): what lies closer cannot be told apart in time",
             percent(health.healthy_error_rate)
         );
-        wrong.push(("unhealthy-error-rate", percent(health.unhealthy_error_rate), expected));
+        wrong.push((
+            "unhealthy-error-rate",
+            percent(health.unhealthy_error_rate),
+            expected,
+        ));
     }
     if health.unhealthy_error_rate >= 1.0 {
         let expected = "less than 100%".to_owned();
-        wrong.push(("unhealthy-error-rate", percent(health.unhealthy_error_rate), expected));
+        wrong.push((
+            "unhealthy-error-rate",
+            percent(health.unhealthy_error_rate),
+            expected,
+        ));
     }
     let whole_seconds = [
         ("warm-up", health.warm_up),
@@ -119,10 +129,18 @@ pub fn impossible(health: &Health) -> Vec<(&'static str, String, String)> {
         }
     }
     if health.warm_up > WARM_UP_MAX {
-        wrong.push(("warm-up", Time(health.warm_up).to_string(), format!("at most {}", Time(WARM_UP_MAX))));
+        wrong.push((
+            "warm-up",
+            Time(health.warm_up).to_string(),
+            format!("at most {}", Time(WARM_UP_MAX)),
+        ));
     }
     if health.cap.is_zero() {
-        wrong.push(("cap", "0s".to_owned(), "time to judge in, such as 180s".to_owned()));
+        wrong.push((
+            "cap",
+            "0s".to_owned(),
+            "time to judge in, such as 180s".to_owned(),
+        ));
     }
     wrong
 }
@@ -140,7 +158,11 @@ fn probes(scope: &Scope<'_>, written: &file::Health) -> Result<Vec<Probe>, Failu
             .collect::<Result<_, _>>()?,
     };
     for (index, probe) in probes.iter().enumerate() {
-        if probes.iter().take(index).any(|other| other.name == probe.name) {
+        if probes
+            .iter()
+            .take(index)
+            .any(|other| other.name == probe.name)
+        {
             let expected = "a name of its own for each probe";
             return Err(match typed.is_empty() {
                 true => {
@@ -166,7 +188,10 @@ fn any_good_status() -> Vec<String> {
 
 fn from_argument(typed: &ProbeArg) -> Probe {
     Probe {
-        name: typed.name.clone().unwrap_or_else(|| default_name(&typed.url)),
+        name: typed
+            .name
+            .clone()
+            .unwrap_or_else(|| default_name(&typed.url)),
         url: typed.url.clone(),
         method: "GET".to_owned(),
         expect_status: any_good_status(),
@@ -186,7 +211,12 @@ fn from_file(scope: &Scope<'_>, index: usize, probe: &file::Probe) -> Result<Pro
         check::body(text).map_err(|expected| wrong("expect-body", text, &expected))?;
     }
     if let (Some(text), Some(file::Method::Head)) = (&probe.expect_body, probe.method) {
-        return Err(wrong("expect-body", text, "nothing (the answer to HEAD has no body)").into());
+        return Err(wrong(
+            "expect-body",
+            text,
+            "nothing (the answer to HEAD has no body)",
+        )
+        .into());
     }
     Ok(Probe {
         name: probe.name.clone().unwrap_or_else(|| default_name(&url)),
@@ -218,7 +248,11 @@ fn header(
     variable: &str,
 ) -> Result<(String, Secret), Failure> {
     let wrong = |found: &str, expected: &str| {
-        scope.wrong(&["health", "probes", item, "headers-from-env", name], found, expected)
+        scope.wrong(
+            &["health", "probes", item, "headers-from-env", name],
+            found,
+            expected,
+        )
     };
     if http::HeaderName::try_from(name).is_err() {
         let found = format!("header {name:?}");
@@ -229,7 +263,9 @@ fn header(
         wrong(&found, "one that holds the header's value")
     })?;
     if http::HeaderValue::try_from(value).is_err() {
-        let found = format!("the environment variable {variable}, whose value has characters that no header may have");
+        let found = format!(
+            "the environment variable {variable}, whose value has characters that no header may have"
+        );
         return Err(wrong(&found, "one line of text").into());
     }
     Ok((name.to_owned(), Secret::new(value)))

@@ -77,7 +77,10 @@ impl Scope<'_> {
     /// A wrong argument, found at the option or input `name`.
     fn wrong_option(&self, name: &str, found: &str, expected: &str) -> Failure {
         usage::failure(
-            format!("{}: found {found:?}, expected {expected}", self.option(name)),
+            format!(
+                "{}: found {found:?}, expected {expected}",
+                self.option(name)
+            ),
             "correct it",
         )
     }
@@ -97,7 +100,8 @@ impl Scope<'_> {
             .ok()
             .filter(|number| bounds.contains(number))
             .ok_or_else(|| {
-                let expected = format!("a whole number from {} to {}", bounds.start(), bounds.end());
+                let expected =
+                    format!("a whole number from {} to {}", bounds.start(), bounds.end());
                 self.wrong(below, &format!("the number {number}"), &expected)
             })
     }
@@ -169,7 +173,11 @@ fn policy(scope: &Scope<'_>) -> Result<Policy, Failure> {
     let default = defaults::policy();
     for (index, hazard) in written.allow.iter().flatten().enumerate() {
         check::hazard(hazard).map_err(|expected| {
-            scope.wrong_text(&["policy", "allow", &format!("[{index}]")], hazard, expected)
+            scope.wrong_text(
+                &["policy", "allow", &format!("[{index}]")],
+                hazard,
+                expected,
+            )
         })?;
     }
     for hazard in &scope.parts.changes.allow {

@@ -50,7 +50,10 @@ pub(super) fn resolve(scope: &Scope<'_>, context: &RunContext) -> Result<Source,
         // A run named by the operator may well be of the commit this runs for: going forward again after a rollback.
         failing_commit: typed.failing_commit.clone().or_else(|| {
             let named = scope.parts.choice.run_id.is_some();
-            context.sha.clone().filter(|_| !named && scope.inputs.env.in_actions())
+            context
+                .sha
+                .clone()
+                .filter(|_| !named && scope.inputs.env.in_actions())
         }),
     })
 }
@@ -89,11 +92,17 @@ fn events(
     };
     if events.is_empty() {
         let expected = "at least one event, such as push";
-        return Err(scope.wrong(&["source", "events"], "no event", expected).into());
+        return Err(scope
+            .wrong(&["source", "events"], "no event", expected)
+            .into());
     }
     for (index, event) in events.iter().enumerate() {
         check::event(event).map_err(|expected| {
-            scope.wrong_text(&["source", "events", &format!("[{index}]")], event, expected)
+            scope.wrong_text(
+                &["source", "events", &format!("[{index}]")],
+                event,
+                expected,
+            )
         })?;
     }
     Ok(events.clone())
@@ -113,7 +122,8 @@ fn workflow(
     rollback_workflows: &[String],
 ) -> Result<String, Failure> {
     if let Some(typed) = &scope.parts.source.workflow {
-        check::workflow(typed).map_err(|expected| scope.wrong_option("workflow", typed, expected))?;
+        check::workflow(typed)
+            .map_err(|expected| scope.wrong_option("workflow", typed, expected))?;
         return Ok(typed.clone());
     }
     if let Some(name) = &written.workflow {
@@ -121,7 +131,12 @@ fn workflow(
             .map_err(|expected| scope.wrong_text(&["source", "workflow"], name, expected))?;
         return Ok(name.clone());
     }
-    let other_repository = scope.parts.github.repository.as_ref().map(ToString::to_string);
+    let other_repository = scope
+        .parts
+        .github
+        .repository
+        .as_ref()
+        .map(ToString::to_string);
     let other_repository = other_repository.or(written.repository.clone());
     let own = context.workflow_ref.as_deref().and_then(|reference| {
         let (repository, path) = reference.split_once("/.github/workflows/")?;
@@ -131,7 +146,9 @@ fn workflow(
     });
     let name_it = match scope.inputs.spelling {
         usage::Spelling::Flag => "name it: --workflow deploy.yml, or source.workflow in the config",
-        usage::Spelling::Input => "name it: `workflow: deploy.yml`, or source.workflow in the config",
+        usage::Spelling::Input => {
+            "name it: `workflow: deploy.yml`, or source.workflow in the config"
+        }
     };
     match own {
         _ if !scope.needs.runs => Ok(own.unwrap_or_default()),

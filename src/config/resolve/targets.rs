@@ -32,7 +32,11 @@ pub(super) fn resolve(scope: &Scope<'_>) -> Result<Vec<TargetSettings>, Failure>
         let earlier = targets.iter().take(index);
         if earlier.clone().any(|other| other.name == target.name) {
             return Err(usage::failure(
-                format!("{}: there are two targets called {}", target.origin.at(""), target.name),
+                format!(
+                    "{}: there are two targets called {}",
+                    target.origin.at(""),
+                    target.name
+                ),
                 "give each its own name",
             ));
         }
@@ -83,7 +87,11 @@ fn from_file(
 ) -> Result<TargetSettings, Failure> {
     let item = format!("[{index}]");
     let name = target.name.clone().unwrap_or_else(|| target.kind.clone());
-    let empty = [("name", Some(&name)), ("kind", Some(&target.kind)), ("payload", target.payload.as_ref())];
+    let empty = [
+        ("name", Some(&name)),
+        ("kind", Some(&target.kind)),
+        ("payload", target.payload.as_ref()),
+    ];
     for (key, value) in empty {
         if value.is_some_and(|value| value.trim().is_empty()) {
             return Err(scope

@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 
 /// What must be there for a verb to be possible at all.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "independent needs, not states")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent needs, not states"
+)]
 pub(super) struct Needs {
     /// It is about one environment.
     pub environment: bool,
@@ -41,7 +44,11 @@ pub(super) fn needs(inputs: &Inputs<'_>) -> Needs {
     let may_roll_back = || {
         let written = inputs
             .document
-            .and_then(|document| document.environment(inputs.cli.common.environment.as_deref()).ok())
+            .and_then(|document| {
+                document
+                    .environment(inputs.cli.common.environment.as_deref())
+                    .ok()
+            })
             .and_then(|(_, environment)| environment.policy.as_ref()?.on_unhealthy);
         parts.policy.on_unhealthy.or(written) != Some(OnUnhealthy::Fail)
     };

@@ -8,7 +8,8 @@ use super::line::Line;
 use super::log::{Seen, Server};
 use super::reply::{Payload, Reply, send};
 use super::spec::Content;
-use super::state::{Artifact, Shared, State};
+use super::state::{Shared, State};
+use super::things::Artifact;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
@@ -23,7 +24,7 @@ const URL_VALID: SignedDuration = SignedDuration::from_secs(60);
 pub fn signed_url(state: &mut State, artifact: u64) -> String {
     let expires = state.now() + URL_VALID;
     let secret = format!("{artifact} {expires} {}", state.next_id());
-    let signature = super::state::hex(&Sha256::digest(secret.as_bytes()));
+    let signature = super::digest::hex(&Sha256::digest(secret.as_bytes()));
     state.signed.insert(
         signature.clone(),
         super::state::Signed { artifact, expires },

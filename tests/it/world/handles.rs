@@ -1,8 +1,10 @@
 //! What a test holds on to: a repository, a run, an artifact of the running world. Changes are seen by the next request.
 
 use super::Content;
+use super::digest::{etag, measure};
 use super::spec::{ArtifactSpec, DeploymentSpec, JobSpec, RunSpec};
-use super::state::{Artifact, Deployment, Repo, Run, Shared, etag, measure};
+use super::state::Shared;
+use super::things::{Artifact, Deployment, Repo, Run};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;

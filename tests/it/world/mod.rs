@@ -6,6 +6,7 @@
 //! hang their check of every answer in by [`World::check_with`].
 
 pub mod blob;
+pub mod digest;
 pub mod faults;
 pub mod github;
 pub mod handles;
@@ -15,6 +16,7 @@ pub mod reply;
 pub mod service;
 pub mod spec;
 pub mod state;
+pub mod things;
 pub mod zip;
 
 pub use faults::{Fault, Route};

@@ -1,17 +1,15 @@
 //! What the world holds: repositories with their runs, artifacts and deployments; tokens, signed URLs, faults, the log.
 //! Reached through handles only. No HTTP in here.
 
+use super::Check;
+use super::digest::{commit_of, etag, measure, number_of};
 use super::faults::Faults;
 use super::log::Seen;
-use super::spec::{ArtifactSpec, DeploymentSpec, JobSpec, RunSpec};
-use super::{Check, Content};
+use super::spec::{ArtifactSpec, DeploymentSpec, RunSpec};
+use super::things::{Artifact, Deployment, Repo, Run, Status};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::Read as _;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,81 +87,6 @@ impl Token {
 pub struct Signed {
     pub artifact: u64,
     pub expires: Timestamp,
-}
-
-#[derive(Debug)]
-pub struct Repo {
-    pub id: u64,
-    pub full_name: String,
-    /// Workflow files that exist without a run as well.
-    pub workflows: BTreeSet<String>,
-    /// Newest last.
-    pub runs: Vec<Run>,
-    pub artifacts: Vec<Artifact>,
-    pub deployments: Vec<Deployment>,
-    pub issues: Vec<Value>,
-    /// `(base, head)` → status of the comparison; a pair that is not here is a 404.
-    pub comparisons: BTreeMap<(String, String), String>,
-    /// Subject digest → attestations.
-    pub attestations: BTreeMap<String, Vec<Value>>,
-    /// `Some`: filtered lists see these runs only, however many there are by now.
-    pub index_frozen_at: Option<BTreeSet<u64>>,
-    /// A required check fails, or the ref is behind: creating a deployment the default way goes wrong as on GitHub.
-    pub deployment_conflict: bool,
-    pub behind_default_branch: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct Run {
-    pub id: u64,
-    pub number: u64,
-    pub started_at: Timestamp,
-    pub created_at: Timestamp,
-    pub sha: String,
-    pub spec: RunSpec,
-    pub jobs: Vec<(u64, JobSpec)>,
-    /// Earlier attempts and how they ended.
-    pub earlier: BTreeMap<u64, String>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Artifact {
-    pub id: u64,
-    pub run: u64,
-    pub created_at: Timestamp,
-    /// The truth.
-    pub size: u64,
-    /// The truth, 64 hex digits.
-    pub sha256: String,
-    /// What the blob store answers as `ETag`; follows the bytes.
-    pub etag: String,
-    pub spec: ArtifactSpec,
-}
-
-#[derive(Debug, Clone)]
-pub struct Deployment {
-    pub id: u64,
-    pub environment: String,
-    pub task: String,
-    pub sha: String,
-    pub git_ref: String,
-    pub payload: Value,
-    pub description: Option<String>,
-    pub transient: bool,
-    pub production: bool,
-    pub created_at: Timestamp,
-    /// Oldest first.
-    pub statuses: Vec<Status>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Status {
-    pub id: u64,
-    pub state: String,
-    pub description: String,
-    pub log_url: String,
-    pub environment_url: String,
-    pub created_at: Timestamp,
 }
 
 impl State {
@@ -319,60 +242,4 @@ impl State {
 )]
 fn wall_clock() -> Timestamp {
     Timestamp::now()
-}
-
-/// A number that stays the same for a name: ids of repositories and users.
-pub fn number_of(name: &str) -> u64 {
-    let hash = Sha256::digest(name.as_bytes());
-    hash.iter()
-        .take(4)
-        .fold(0, |sum, &byte| sum * 256 + u64::from(byte))
-}
-
-/// 40 hex digits that stay the same for a run.
-pub fn commit_of(run: u64) -> String {
-    hex(&Sha256::digest(run.to_be_bytes()))
-        .chars()
-        .take(40)
-        .collect()
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("text in memory can be written");
-        hex
-    })
-}
-
-/// The `ETag` of bytes with this sha256.
-pub fn etag(sha256: &str) -> String {
-    format!(
-        "\"0x{}\"",
-        sha256.chars().take(16).collect::<String>().to_uppercase()
-    )
-}
-
-/// Size and sha256 of what lies there.
-pub fn measure(content: &Content) -> (u64, String) {
-    match content {
-        Content::Bytes(bytes) => (bytes.len() as u64, hex(&Sha256::digest(bytes))),
-        Content::File(path) => measure_file(path),
-    }
-}
-
-fn measure_file(path: &Path) -> (u64, String) {
-    let mut file = std::fs::File::open(path).expect("the artifact's file is there");
-    let (mut size, mut hash, mut buffer) = (0, Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        let count = file
-            .read(&mut buffer)
-            .expect("the artifact's file can be read");
-        let Some(read @ [_, ..]) = buffer.get(..count) else {
-            break;
-        };
-        hash.update(read);
-        size += read.len() as u64;
-    }
-    (size, hex(&hash.finalize()))
 }

@@ -4,7 +4,8 @@ use super::super::blob;
 use super::super::log::Seen;
 use super::super::reply::Reply;
 use super::super::spec::Digest;
-use super::super::state::{Artifact, Repo, State};
+use super::super::state::State;
+use super::super::things::{Artifact, Repo};
 use super::objects::{node_id, odd, time};
 use super::page::Page;
 use super::{Answer, Call};
@@ -135,7 +136,7 @@ fn object(call: &Call, repo: &Repo, artifact: &Artifact) -> Value {
                 .spec
                 .fork_of
                 .as_ref()
-                .map(|owner| super::super::state::number_of(&format!("{owner}/{name}")));
+                .map(|owner| super::super::digest::number_of(&format!("{owner}/{name}")));
             let mut of = json!({
                 "id": run.id,
                 "repository_id": repo.id,

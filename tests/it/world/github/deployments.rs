@@ -1,7 +1,8 @@
 //! Deployments and their statuses, with GitHub's ways of not creating one (merging, failing checks) and its habit of
 //! marking earlier successes inactive.
 
-use super::super::state::{Deployment, Repo, State, Status};
+use super::super::state::State;
+use super::super::things::{Deployment, Repo, Status};
 use super::objects::{node_id, time, user};
 use super::page::Page;
 use super::{Answer, Call};

@@ -6,6 +6,7 @@ mod artifacts;
 mod deployments;
 mod find;
 mod gate;
+mod jobs;
 mod objects;
 mod page;
 mod repository;
@@ -15,7 +16,8 @@ use super::faults::{Fault, Route};
 use super::line::Line;
 use super::log::{Seen, Server};
 use super::reply::{Reply, send};
-use super::state::{Repo, Shared, State};
+use super::state::{Shared, State};
+use super::things::Repo;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
@@ -193,8 +195,8 @@ fn dispatch(state: &mut State, call: &Call) -> Answer {
         Route::RepoRuns => runs::of_repo(state, call),
         Route::Run => runs::run(state, call),
         Route::Attempt => runs::attempt(state, call),
-        Route::Jobs => runs::jobs(state, call),
-        Route::AttemptJobs => runs::attempt_jobs(state, call),
+        Route::Jobs => jobs::jobs(state, call),
+        Route::AttemptJobs => jobs::attempt_jobs(state, call),
         Route::RunArtifacts => artifacts::of_run(state, call),
         Route::RepoArtifacts => artifacts::of_repo(state, call),
         Route::Artifact => artifacts::artifact(state, call),

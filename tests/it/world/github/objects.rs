@@ -1,6 +1,6 @@
 //! GitHub's objects as JSON, complete as its own schema demands: users, repositories, commits. Shared by all answers.
 
-use super::super::state::number_of;
+use super::super::digest::number_of;
 use super::Call;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};

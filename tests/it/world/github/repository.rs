@@ -118,7 +118,7 @@ pub(super) fn create_issue(state: &mut State, call: &Call) -> Answer {
 }
 
 fn label(call: &Call, name: &str) -> Value {
-    let id = super::super::state::number_of(name);
+    let id = super::super::digest::number_of(name);
     json!({
         "id": id,
         "node_id": node_id("LA", id),
