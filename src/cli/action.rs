@@ -4,7 +4,7 @@
 use super::args::{self, Help};
 use super::env::Env;
 use super::usage::{self, Spelling};
-use crate::config::problem::nearest;
+use crate::config::problem::{nearest, one_of};
 use crate::model::outcome::Failure;
 use clap::ArgAction;
 use std::ffi::OsString;
@@ -88,17 +88,17 @@ pub fn argv(env: &Env) -> Result<Vec<OsString>, Failure> {
 }
 
 fn unknown(name: &str, verb: &str) -> Failure {
-    let having = match NOT_INPUTS.contains(&name) {
-        true => Vec::new(),
-        false => usage::verbs_with(name),
-    };
+    if NOT_INPUTS.contains(&name) {
+        return usage::failure(
+            format!("unknown input `{name}`"),
+            "leave it out: that option is for a terminal",
+        );
+    }
+    let having = usage::verbs_with(name);
     if !having.is_empty() {
         return usage::failure(
             format!("input `{name}` is not used by the verb {verb}"),
-            format!(
-                "leave it out; it is for {}",
-                crate::config::problem::one_of(&having)
-            ),
+            format!("leave it out; it is for {}", one_of(&having)),
         );
     }
     let known = names();

@@ -30,16 +30,25 @@ pub enum Asked {
 }
 
 /// One command from its arguments to its exit code. `argv` begins with the program's name.
-pub fn run(argv: Vec<OsString>, env: Env) -> ExitCode {
+pub fn run(argv: Vec<OsString>, env: &Env) -> ExitCode {
     let wants_json = argv.iter().any(|word| word == "--json");
-    match ask(argv, &env) {
+    match ask(argv, env) {
         Ok(Asked::Text(text)) => print::text(&text),
         Ok(Asked::Request(request)) => dispatch(*request),
-        Err(failure) => print::failure(&failure, &env, wants_json),
+        Err(failure) => print::failure(&failure, env, wants_json),
     }
 }
 
+/// The settings of every kind of target, for the schema of the config file.
+pub fn target_schemas() -> Vec<(&'static str, schemars::Schema)> {
+    Vec::new()
+}
+
 /// Carries the request out.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a request is carried out once"
+)]
 fn dispatch(request: Request) -> ExitCode {
     let word = request.verb.word();
     print::error_line(&format!("error: this build cannot carry out {word}"));
@@ -48,9 +57,10 @@ fn dispatch(request: Request) -> ExitCode {
 
 /// Reads arguments, inputs, config file and certificates. Contacts nothing.
 pub fn ask(argv: Vec<OsString>, env: &Env) -> Result<Asked, Failure> {
-    let (argv, spelling) = match action::is_step(&argv, env) {
-        true => (action::argv(env)?, Spelling::Input),
-        false => (spelled_out(argv), Spelling::Flag),
+    let (argv, spelling) = if action::is_step(&argv, env) {
+        (action::argv(env)?, Spelling::Input)
+    } else {
+        (spelled_out(argv), Spelling::Flag)
     };
     let cli = match parse(&argv, spelling)? {
         Parsed::Cli(cli) => cli,
@@ -60,7 +70,7 @@ pub fn ask(argv: Vec<OsString>, env: &Env) -> Result<Asked, Failure> {
         Verb::Completions(completions) => {
             return print::completions(completions.shell).map(Asked::Text);
         }
-        Verb::Schema => return Ok(Asked::Text(schema::text(&[]))),
+        Verb::Schema => return Ok(Asked::Text(schema::text(&target_schemas()))),
         Verb::Rollback(_)
         | Verb::Deploy(_)
         | Verb::Watch(_)
@@ -98,9 +108,10 @@ enum Parsed {
 }
 
 fn parse(argv: &[OsString], spelling: Spelling) -> Result<Parsed, Failure> {
-    let help = match argv.iter().any(|word| word == "--help") {
-        true => Help::Full,
-        false => Help::Short,
+    let help = if argv.iter().any(|word| word == "--help") {
+        Help::Full
+    } else {
+        Help::Short
     };
     let matches = args::command(help).try_get_matches_from(argv);
     let cli = matches.and_then(|matches| Cli::from_arg_matches(&matches));
@@ -168,8 +179,9 @@ fn certificates(cli: &Cli, env: &Env, spelling: Spelling) -> Result<Option<Vec<u
     };
     let pem = std::fs::read(env.dir.join(&path)).map_err(|error| wrong(error.to_string()))?;
     let begin = b"-----BEGIN CERTIFICATE-----";
-    match pem.windows(begin.len()).any(|window| window == begin) {
-        true => Ok(Some(pem)),
-        false => Err(wrong("found no certificate, expected PEM".to_owned())),
+    if pem.windows(begin.len()).any(|window| window == begin) {
+        Ok(Some(pem))
+    } else {
+        Err(wrong("found no certificate, expected PEM".to_owned()))
     }
 }

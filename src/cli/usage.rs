@@ -52,9 +52,10 @@ pub fn refused(error: &clap::Error, verb: Option<&str>, spelling: Spelling) -> F
     let argument = text(ContextKind::InvalidArg).map(|argument| spelling.of_clap(&argument));
     let argument = argument.unwrap_or_default();
     let found = text(ContextKind::InvalidValue).unwrap_or_default();
-    let see = match verb {
-        Some(verb) => format!("see lastgood {verb} --help"),
-        None => "see lastgood --help".to_owned(),
+    let see = match (spelling, verb) {
+        (Spelling::Input, _) => "see the inputs of action.yml".to_owned(),
+        (Spelling::Flag, Some(verb)) => format!("see lastgood {verb} --help"),
+        (Spelling::Flag, None) => "see lastgood --help".to_owned(),
     };
     match error.kind() {
         ErrorKind::UnknownArgument => unknown(&argument, verb, spelling, see),
@@ -62,10 +63,12 @@ pub fn refused(error: &clap::Error, verb: Option<&str>, spelling: Spelling) -> F
             let found = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             unknown_verb(&found, spelling)
         }
-        ErrorKind::MissingSubcommand => failure(
-            format!("the verb is missing, expected {}", one_of(&verbs())),
-            "to see what would be done: lastgood rollback --dry-run",
-        ),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            failure(
+                format!("the verb is missing, expected {}", one_of(&verbs())),
+                "to see what would be done: lastgood rollback --dry-run",
+            )
+        }
         ErrorKind::InvalidValue if found.is_empty() => {
             failure(format!("{argument}: the value is missing"), see)
         }
@@ -102,8 +105,11 @@ pub fn refused(error: &clap::Error, verb: Option<&str>, spelling: Spelling) -> F
                     let others: Vec<String> = others.iter().map(|o| spelling.of_clap(o)).collect();
                     one_of(&others)
                 }
-                _ => "itself a second time".to_owned(),
+                _ => argument.clone(),
             };
+            if other == argument {
+                return failure(format!("{argument} is given twice"), "give it once");
+            }
             failure(
                 format!("{argument} cannot be used with {other}"),
                 "leave one of them out",
@@ -135,10 +141,12 @@ fn unknown(argument: &str, verb: Option<&str>, spelling: Spelling, see: String) 
         Some(near) => format!("did you mean {}?", spelling.of(near)),
         None => see,
     };
-    match argument.starts_with('-') {
-        true => failure(format!("unknown option {argument}"), hint),
-        false => failure(format!("unexpected argument {argument:?}"), hint),
-    }
+    let message = if argument.starts_with('-') {
+        format!("unknown option {argument}")
+    } else {
+        format!("unexpected argument {argument:?}")
+    };
+    failure(message, hint)
 }
 
 /// A verb that does not exist.

@@ -26,9 +26,10 @@ pub fn workflow(text: &str) -> Result<(), &'static str> {
     let is_yaml = [".yml", ".yaml"]
         .iter()
         .any(|end| name.strip_suffix(end).is_some_and(|stem| !stem.is_empty()));
-    match is_yaml && !name.contains('/') {
-        true => Ok(()),
-        false => Err(WORKFLOW),
+    if is_yaml && !name.contains('/') {
+        Ok(())
+    } else {
+        Err(WORKFLOW)
     }
 }
 
@@ -54,9 +55,10 @@ pub fn hazard(text: &str) -> Result<(), &'static str> {
         && name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    match is_name && !slot.is_empty() {
-        true => Ok(()),
-        false => Err("the name of a hazard, such as migration or migration:web"),
+    if is_name && !slot.is_empty() {
+        Ok(())
+    } else {
+        Err("the name of a hazard, such as migration or migration:web")
     }
 }
 

@@ -5,7 +5,7 @@ use super::node::{Entry, Node, Value};
 use super::problem::{Problem, one_of};
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, Deserialize, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+    self, Deserialize, DeserializeSeed, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
 };
 
 /// Reads `node` as a `T`.

@@ -55,18 +55,13 @@ impl Document {
                 .get_key_value(name)
                 .map(|(name, environment)| (name.as_str(), environment))
                 .ok_or_else(|| {
-                    let mut problem = self.problem(
-                        &["environments"],
-                        What::Found {
-                            found: format!("environment {name:?}"),
-                            expected: one_of(&names),
-                            nearest: None,
-                        },
-                    );
-                    if let What::Found { nearest: near, .. } = &mut problem.what {
-                        *near = nearest(name, names.iter().copied()).map(str::to_owned);
-                    }
-                    problem
+                    let nearest = nearest(name, names.iter().copied());
+                    let what = What::Found {
+                        found: format!("environment {name:?}"),
+                        expected: one_of(&names),
+                        nearest: nearest.map(str::to_owned),
+                    };
+                    self.problem(&["environments"], what)
                 }),
             (None, [only]) => Ok((only, &all[*only])),
             (None, _) => Err(self.problem(

@@ -145,7 +145,7 @@ pub struct Target {
     pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
-/// The keys of [`Target`] that every kind has, for the schema and the reference.
+/// The keys that every kind of target has; the settings of its kind stand beside them.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "read by its schema alone")]

@@ -98,8 +98,6 @@ pub enum Method {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statuses(pub Vec<String>);
 
-const STATUS_EXPECTED: &str = "a status such as 200 or 2xx, or a list of such";
-
 impl JsonSchema for Statuses {
     fn schema_name() -> Cow<'static, str> {
         "Statuses".into()
@@ -128,28 +126,45 @@ impl<'de> Deserialize<'de> for Statuses {
 /// One element of the list.
 struct Status(String);
 
+impl Status {
+    fn code<E: de::Error>(code: u64, reader: &dyn de::Expected) -> Result<Self, E> {
+        match code {
+            100..=599 => Ok(Self(code.to_string())),
+            _ => Err(E::invalid_value(Unexpected::Unsigned(code), reader)),
+        }
+    }
+
+    fn text<E: de::Error>(text: &str, reader: &dyn de::Expected) -> Result<Self, E> {
+        match text.as_bytes() {
+            [b'1'..=b'5', b'x', b'x'] | [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9'] => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(E::invalid_value(Unexpected::Str(text), reader)),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Status {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct One;
-        impl Visitor<'_> for One {
-            type Value = Status;
+        deserializer.deserialize_any(StatusReader)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a status such as 200 or 2xx")
-            }
+struct StatusReader;
 
-            fn visit_u64<E: de::Error>(self, code: u64) -> Result<Status, E> {
-                StatusesReader.visit_u64(code).map(first)
-            }
+impl Visitor<'_> for StatusReader {
+    type Value = Status;
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Status, E> {
-                StatusesReader.visit_str(text).map(first)
-            }
-        }
-        fn first(statuses: Statuses) -> Status {
-            Status(statuses.0.into_iter().next().unwrap_or_default())
-        }
-        deserializer.deserialize_any(One)
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a status such as 200 or 2xx")
+    }
+
+    fn visit_u64<E: de::Error>(self, code: u64) -> Result<Status, E> {
+        Status::code(code, &self)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Status, E> {
+        Status::text(text, &self)
     }
 }
 
@@ -159,23 +174,15 @@ impl<'de> Visitor<'de> for StatusesReader {
     type Value = Statuses;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(STATUS_EXPECTED)
+        f.write_str("a status such as 200 or 2xx, or a list of such")
     }
 
     fn visit_u64<E: de::Error>(self, code: u64) -> Result<Statuses, E> {
-        match code {
-            100..=599 => Ok(Statuses(vec![code.to_string()])),
-            _ => Err(E::invalid_value(Unexpected::Unsigned(code), &self)),
-        }
+        Status::code(code, &self).map(|status| Statuses(vec![status.0]))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Statuses, E> {
-        match text.as_bytes() {
-            [b'1'..=b'5', b'x', b'x'] | [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9'] => {
-                Ok(Statuses(vec![text.to_owned()]))
-            }
-            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
-        }
+        Status::text(text, &self).map(|status| Statuses(vec![status.0]))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Statuses, A::Error> {
@@ -183,9 +190,9 @@ impl<'de> Visitor<'de> for StatusesReader {
         while let Some(Status(status)) = list.next_element()? {
             statuses.push(status);
         }
-        match statuses.is_empty() {
-            true => Err(de::Error::invalid_length(0, &self)),
-            false => Ok(Statuses(statuses)),
+        if statuses.is_empty() {
+            return Err(de::Error::invalid_length(0, &self));
         }
+        Ok(Statuses(statuses))
     }
 }

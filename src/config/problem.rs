@@ -19,7 +19,7 @@ pub struct Problem {
     pub place: Option<Place>,
     /// From the outermost key inwards: `environments`, `production`, `[0]`.
     pub path: Vec<String>,
-    pub what: What,
+    pub what: Box<What>,
 }
 
 /// The kinds of problems.
@@ -45,7 +45,7 @@ impl Problem {
             file: None,
             place: None,
             path: Vec::new(),
-            what,
+            what: Box::new(what),
         }
     }
 
@@ -100,7 +100,7 @@ impl Problem {
     }
 
     fn hint(&self) -> String {
-        match &self.what {
+        match &*self.what {
             What::UnknownKey { known } => {
                 let found = self.path.last().map_or("", String::as_str);
                 match nearest(found, known.iter().map(String::as_str)) {
@@ -110,16 +110,12 @@ impl Problem {
             }
             What::MissingKey { key } => format!("add {key} there (docs/config.md)"),
             What::Found {
-                found: _,
-                expected: _,
                 nearest: Some(name),
+                ..
             } => format!("did you mean {name}?"),
-            What::Found {
-                found: _,
-                expected: _,
-                nearest: None,
+            What::Found { nearest: None, .. } | What::Other(_) => {
+                "correct that line; docs/config.md lists every key".to_owned()
             }
-            | What::Other(_) => "correct that line; docs/config.md lists every key".to_owned(),
         }
     }
 }
@@ -137,13 +133,11 @@ impl fmt::Display for Problem {
         if !key.is_empty() {
             write!(f, "{key}: ")?;
         }
-        match &self.what {
-            What::UnknownKey { known: _ } => f.write_str("unknown key"),
+        match &*self.what {
+            What::UnknownKey { .. } => f.write_str("unknown key"),
             What::MissingKey { key } => write!(f, "the key {key} is missing"),
             What::Found {
-                found,
-                expected,
-                nearest: _,
+                found, expected, ..
             } => write!(f, "found {found}, expected {expected}"),
             What::Other(text) => f.write_str(text),
         }

@@ -148,7 +148,7 @@ impl fmt::Display for Time {
             (60_000, "m"),
             (1_000, "s"),
         ] {
-            if ms >= unit_ms && ms % unit_ms == 0 {
+            if ms >= unit_ms && ms.is_multiple_of(unit_ms) {
                 return write!(f, "{}{unit}", ms / unit_ms);
             }
         }
@@ -226,6 +226,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "reads better in a table")]
     fn check<T: Unit + PartialEq + fmt::Debug>(text: &str, wanted: Option<T>) {
         let pattern = regex_lite::Regex::new(T::PATTERN).unwrap();
         assert_eq!(text.parse::<T>().ok(), wanted, "{text}");

@@ -77,28 +77,14 @@ impl Verb {
     /// As it is typed.
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Rollback {
-                from: _,
-                expected_sha256: _,
-                slots: _,
-            } => "rollback",
-            Self::Deploy {
-                release: _,
-                expected_sha256: _,
-                slots: _,
-            } => "deploy",
-            Self::Watch { slots: _ } | Self::Replay { probes: _ } => "watch",
+            Self::Rollback { .. } => "rollback",
+            Self::Deploy { .. } => "deploy",
+            Self::Watch { .. } | Self::Replay { .. } => "watch",
             Self::List => "list",
-            Self::Ready {
-                from: _,
-                expected_sha256: _,
-            } => "ready",
-            Self::Record {
-                dir: _,
-                revisions: _,
-            } => "record",
-            Self::History { limit: _ } => "history",
-            Self::Report { journal: _ } => "report",
+            Self::Ready { .. } => "ready",
+            Self::Record { .. } => "record",
+            Self::History { .. } => "history",
+            Self::Report { .. } => "report",
         }
     }
 }
@@ -205,10 +191,8 @@ impl Origin {
         if let Some((line, column)) = place {
             text = format!("{text}:{line}:{column}");
         }
-        let dot = match self.key.is_empty() || path.is_empty() || path.starts_with('[') {
-            true => "",
-            false => ".",
-        };
+        let joined = self.key.is_empty() || path.is_empty() || path.starts_with('[');
+        let dot = if joined { "" } else { "." };
         match format!("{}{dot}{path}", self.key) {
             key if key.is_empty() => text,
             key => format!("{text}: {key}"),

@@ -16,3 +16,16 @@ mod targets;
 mod zip_lies;
 mod zip_refusals;
 mod report;
+//! The one test binary.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests: a panic is how they fail"
+)]
+
+mod bless;
+mod cli;
+mod config;
+mod reference;
+mod step;

@@ -33,7 +33,8 @@ pub struct Common {
         global = true,
         value_name = "WHEN",
         default_value = "auto",
-        hide_short_help = true
+        hide_short_help = true,
+        hide_default_value = true
     )]
     pub color: Color,
     /// Tell more; twice: everything
@@ -54,11 +55,16 @@ pub struct Common {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "GitHub")]
 pub struct GitHubArgs {
-    /// Repository whose runs are looked up [default: the one this runs for]
+    /// Where the runs are looked up [default: where this runs]
     #[arg(long, value_name = "OWNER/NAME", hide_short_help = true)]
     pub repository: Option<RepoName>,
-    /// PEM file of certificates to trust besides the bundled ones [default: SSL_CERT_FILE]
-    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    /// PEM file of further trusted certificates, also `SSL_CERT_FILE`
+    #[arg(
+        long,
+        value_name = "FILE",
+        hide_short_help = true,
+        help = "PEM file of further trusted certificates [default: SSL_CERT_FILE]"
+    )]
     pub ca_file: Option<PathBuf>,
     /// How long a used-up rate limit is waited for [default: 2m]
     #[arg(long, value_name = "TIME", hide_short_help = true)]
@@ -72,7 +78,7 @@ pub struct GitHubArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Source of good releases")]
 pub struct SourceArgs {
-    /// Deploy workflow, such as deploy.yml [default: the workflow that runs this]
+    /// Deploy workflow, such as deploy.yml [default: the one that runs this]
     #[arg(long, value_name = "FILE")]
     pub workflow: Option<String>,
     /// Only runs of this branch [default: the branch this runs on]
@@ -81,7 +87,7 @@ pub struct SourceArgs {
     /// Only runs started by this event; repeatable
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub event: Vec<String>,
-    /// Artifact that holds the release; * matches [default: the run's only one]
+    /// Artifact with the release; * matches [default: the only one]
     #[arg(long, value_name = "NAME")]
     pub artifact_name: Option<String>,
     /// Job that must have succeeded, as GitHub names it; * matches
@@ -99,7 +105,7 @@ pub struct SourceArgs {
     /// Refuse artifacts whose digest GitHub does not know [default: true]
     #[arg(long, value_name = "BOOL", hide_short_help = true, value_parser = values::boolean)]
     pub require_digest: Option<bool>,
-    /// The release's commit must be an ancestor of the branch [default: false]
+    /// The commit must be an ancestor of the branch [default: false]
     #[arg(long, value_name = "BOOL", hide_short_help = true, value_parser = values::boolean)]
     pub require_ancestor: Option<bool>,
 }
@@ -111,7 +117,7 @@ pub struct ChoiceArgs {
     /// The release of this run, under the same checks
     #[arg(long, value_name = "RUN_ID", value_parser = values::run_id, conflicts_with = "artifact")]
     pub run_id: Option<RunId>,
-    /// A release on disk: a zip, tar, file or directory; GitHub is not asked
+    /// A release on disk (zip, tar, file or directory): GitHub is not asked for it
     #[arg(long, value_name = "PATH")]
     pub artifact: Option<PathBuf>,
     /// Digest that the payload must have
@@ -123,8 +129,12 @@ pub struct ChoiceArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Targets")]
 pub struct TargetArgs {
-    /// Target without a config file: directory:/srv/web or web=directory:/srv/web; repeatable
-    #[arg(long, value_name = "[NAME=]KIND:SETTINGS")]
+    /// Targets without a config file
+    #[arg(
+        long,
+        value_name = "TARGET",
+        help = "Without a config file: directory:/srv/web or web=directory:/srv/web; repeatable"
+    )]
     pub target: Vec<TargetArg>,
 }
 
@@ -132,10 +142,14 @@ pub struct TargetArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Health")]
 pub struct HealthArgs {
-    /// Address to probe without a config file: https://… or name=https://…; repeatable
-    #[arg(long, value_name = "[NAME=]URL")]
+    /// Probes without a config file
+    #[arg(
+        long,
+        value_name = "PROBE",
+        help = "Without a config file: https://example.com/health or home=https://…; repeatable"
+    )]
     pub probe: Vec<ProbeArg>,
-    /// Address outside of the service that is up whenever this machine's network is
+    /// Address elsewhere that is up whenever the network here is
     #[arg(long, value_name = "URL", value_parser = values::http_url, hide_short_help = true)]
     pub control_url: Option<Url>,
     /// How long failures are ignored until the first success [default: 60s]

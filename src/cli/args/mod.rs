@@ -23,7 +23,8 @@ use std::env::consts::{ARCH, OS};
     disable_help_subcommand = true,
     disable_help_flag = true,
     subcommand_required = true,
-    arg_required_else_help = false,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
     max_term_width = 100,
     after_help = help::ROOT
 )]
@@ -45,9 +46,10 @@ pub enum Help {
 
 /// The command line's definition.
 pub fn command(help: Help) -> clap::Command {
-    let linked = match cfg!(target_feature = "crt-static") {
-        true => "static",
-        false => "dynamic",
+    let linked = if cfg!(target_feature = "crt-static") {
+        "static"
+    } else {
+        "dynamic"
     };
     let (version, arch, os) = (env!("CARGO_PKG_VERSION"), ARCH, OS);
     let command = Cli::command()

@@ -29,10 +29,8 @@ pub(super) fn run_id(text: &str) -> Result<RunId, String> {
 
 pub(super) fn commit(text: &str) -> Result<String, String> {
     let ok = text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    match ok {
-        true => Ok(text.to_ascii_lowercase()),
-        false => Err("a full commit id: 40 hex digits".to_owned()),
-    }
+    ok.then(|| text.to_ascii_lowercase())
+        .ok_or_else(|| "a full commit id: 40 hex digits".to_owned())
 }
 
 pub(super) fn digest(text: &str) -> Result<Digest, String> {

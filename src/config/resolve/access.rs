@@ -102,13 +102,10 @@ pub(super) fn github(scope: &Scope<'_>, context: &RunContext) -> Result<GitHubAc
     if token.is_none() && scope.needs.artifact {
         return Err(usage::failure(
             "no token: GitHub hands out artifacts only to those who have one",
-            match env.in_actions() {
-                true => {
-                    "give the step `github-token: ${{ github.token }}` and the job `permissions: actions: read`"
-                }
-                false => {
-                    "set GITHUB_TOKEN: a token that may read the repository's actions (export GITHUB_TOKEN=\"$(gh auth token)\")"
-                }
+            if env.in_actions() {
+                "give the step `github-token: ${{ github.token }}` and the job `permissions: actions: read`"
+            } else {
+                "set GITHUB_TOKEN: a token that may read the repository's actions (export GITHUB_TOKEN=\"$(gh auth token)\")"
             },
         ));
     }

@@ -2,6 +2,7 @@
 
 use super::Scope;
 use crate::cli::args::ProbeArg;
+use crate::cli::usage::{self, Spelling};
 use crate::config::check;
 use crate::config::defaults;
 use crate::config::file;
@@ -64,19 +65,35 @@ pub(super) fn resolve(scope: &Scope<'_>) -> Result<Health, Failure> {
     };
     let gating = health.probes.iter().filter(|probe| probe.gating).count();
     if scope.needs.verdict && gating == 0 {
-        let expected = "at least one probe that decides";
-        let found = match health.probes.len() {
-            0 => "no probe".to_owned(),
-            all => format!("{all} probes, none of them gating"),
-        };
-        return Err(match scope.written {
-            Some(_) => scope.wrong(&["health", "probes"], &found, expected).into(),
-            None => scope.wrong_option("probe", "", expected),
-        });
+        return Err(nothing_to_judge(scope, health.probes.len()));
     }
     match impossible(&health).first() {
         Some((key, found, expected)) => Err(scope.wrong(&["health", key], found, expected).into()),
         None => Ok(health),
+    }
+}
+
+fn nothing_to_judge(scope: &Scope<'_>, probes: usize) -> Failure {
+    let expected = "at least one probe that decides";
+    match scope.written {
+        Some(_) if probes > 0 => {
+            let found = format!("{probes} probes, none of them gating");
+            scope.wrong(&["health", "probes"], &found, expected).into()
+        }
+        Some(_) => scope
+            .wrong(&["health", "probes"], "no probe", expected)
+            .into(),
+        None => usage::failure(
+            format!(
+                "no probe: there is no config file {}, and {} is not given, so nothing could be judged",
+                defaults::CONFIG_FILE,
+                scope.option("probe")
+            ),
+            match scope.inputs.spelling {
+                Spelling::Flag => "name an address: --probe https://example.com/health",
+                Spelling::Input => "name an address: `probe: https://example.com/health`",
+            },
+        ),
     }
 }
 
@@ -147,30 +164,23 @@ pub fn impossible(health: &Health) -> Vec<(&'static str, String, String)> {
 
 fn probes(scope: &Scope<'_>, written: &file::Health) -> Result<Vec<Probe>, Failure> {
     let typed = &scope.parts.health.probe;
-    let probes: Vec<Probe> = match typed.is_empty() {
-        false => typed.iter().map(from_argument).collect(),
-        true => written
-            .probes
-            .iter()
-            .flatten()
-            .enumerate()
+    let probes: Vec<Probe> = if typed.is_empty() {
+        let written = written.probes.iter().flatten().enumerate();
+        written
             .map(|(index, probe)| from_file(scope, index, probe))
-            .collect::<Result<_, _>>()?,
+            .collect::<Result<_, _>>()?
+    } else {
+        typed.iter().map(from_argument).collect()
     };
     for (index, probe) in probes.iter().enumerate() {
-        if probes
-            .iter()
-            .take(index)
-            .any(|other| other.name == probe.name)
-        {
+        let mut earlier = probes.iter().take(index);
+        if earlier.any(|other| other.name == probe.name) {
             let expected = "a name of its own for each probe";
-            return Err(match typed.is_empty() {
-                true => {
-                    let path = ["health", "probes", &format!("[{index}]"), "name"];
-                    scope.wrong_text(&path, &probe.name, expected).into()
-                }
-                false => scope.wrong_option("probe", &probe.name, expected),
-            });
+            if !typed.is_empty() {
+                return Err(scope.wrong_option("probe", &probe.name, expected));
+            }
+            let path = ["health", "probes", &format!("[{index}]"), "name"];
+            return Err(scope.wrong_text(&path, &probe.name, expected).into());
         }
     }
     Ok(probes)

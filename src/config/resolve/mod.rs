@@ -139,7 +139,7 @@ pub fn resolve(inputs: Inputs<'_>) -> Result<Request, Failure> {
         guard: guard(&scope)?,
     };
     let verb = verb::resolve(&scope, &context)?;
-    let secrets = secrets(&github.token, &environment);
+    let secrets = secrets(github.token.as_ref(), &environment);
     Ok(Request {
         verb,
         environment,
@@ -154,14 +154,14 @@ pub fn resolve(inputs: Inputs<'_>) -> Result<Request, Failure> {
     })
 }
 
-fn secrets(token: &Option<Secret>, environment: &Environment) -> Vec<Secret> {
+fn secrets(token: Option<&Secret>, environment: &Environment) -> Vec<Secret> {
     let headers = environment
         .health
         .probes
         .iter()
         .flat_map(|probe| &probe.headers);
     token
-        .iter()
+        .into_iter()
         .chain(headers.map(|(_, value)| value))
         .cloned()
         .collect()

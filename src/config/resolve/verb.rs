@@ -72,10 +72,7 @@ pub(super) fn needs(inputs: &Inputs<'_>) -> Needs {
                 probes: true,
             }
         }
-        Typed::Watch(Watch {
-            replay: Some(_), ..
-        }) => NOTHING,
-        Typed::Watch(_) => {
+        Typed::Watch(Watch { replay: None, .. }) => {
             let runs = may_roll_back();
             Needs {
                 environment: true,
@@ -96,7 +93,13 @@ pub(super) fn needs(inputs: &Inputs<'_>) -> Needs {
             targets: true,
             ..NOTHING
         },
-        Typed::History(_) | Typed::Report(_) | Typed::Completions(_) | Typed::Schema => NOTHING,
+        Typed::Watch(Watch {
+            replay: Some(_), ..
+        })
+        | Typed::History(_)
+        | Typed::Report(_)
+        | Typed::Completions(_)
+        | Typed::Schema => NOTHING,
     }
 }
 

@@ -1,0 +1,541 @@
+//! The command line and the action: help, refusals, and that both spell the same thing.
+
+use crate::bless;
+use crate::step::Step;
+use lastgood::cli::{action, usage};
+use lastgood::engine::request::{Choice, Deployed, OnUnhealthy, Verb};
+use lastgood::model::ids::RunId;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+/// `docs/cli.md`: what `--help` prints for each verb.
+#[test]
+fn the_help_is_published() {
+    let step = Step::shell();
+    let mut page = String::from(
+        "# The command line\n\nWhat `lastgood --help` and `lastgood VERB --help` print; `-h` lists the essentials only. This page is \
+         generated.\n\n",
+    );
+    let root = step.text(&["--help"]);
+    write!(page, "```text\n{}\n```\n", root.trim_end()).unwrap();
+    for verb in usage::verbs() {
+        let help = step.text(&[&verb, "--help"]);
+        assert_eq!(help, step.text(&["help", &verb]));
+        assert!(help.contains("Examples:"), "{verb} has no examples");
+        let wide: Vec<&str> = help
+            .lines()
+            .filter(|line| line.chars().count() > 100)
+            .collect();
+        assert!(wide.is_empty(), "{wide:?}");
+        write!(page, "\n## {verb}\n\n```text\n{}\n```\n", help.trim_end()).unwrap();
+    }
+    bless::check("docs/cli.md", &page);
+}
+
+#[test]
+fn the_essentials_fit_on_a_screen() {
+    let step = Step::shell();
+    for verb in usage::verbs() {
+        let help = step.text(&[&verb, "-h"]);
+        assert!(
+            help.lines().count() <= 45,
+            "{verb} -h has {} lines",
+            help.lines().count()
+        );
+    }
+    insta::assert_snapshot!(step.text(&["history", "-h"]), @r"
+    Show past rollbacks: when, from, to, why, how long, outcome
+
+    Usage: lastgood history [OPTIONS]
+
+    History:
+          --limit <N>  How many are shown, newest first; the figures are over all [default: 20]
+
+    Common:
+      -e, --environment <NAME>  Environment of the config file; may be left out when there is only one
+          --json                Give the answer on stdout as one JSON document
+      -h, --help                Print help: -h the essentials, --help every option
+
+    Examples:
+      lastgood history
+      lastgood history --limit 5 --json
+    ");
+}
+
+#[track_caller]
+fn check(argv: &[&str], wanted: &str) {
+    assert_eq!(Step::shell().refusal(argv), wanted);
+}
+
+#[test]
+fn a_wrong_verb_or_option_is_named_with_the_nearest_one() {
+    check(
+        &["rolback"],
+        "error: unknown verb \"rolback\", expected rollback, deploy, watch, ready, list, record, history or report\n\
+         hint: did you mean rollback?",
+    );
+    check(
+        &["rollback", "--enviroment", "x"],
+        "error: unknown option --enviroment\nhint: did you mean --environment?",
+    );
+    check(
+        &["list", "--dry-run"],
+        "error: --dry-run is not an option of list\nhint: it is one of rollback, deploy or watch; see lastgood list --help",
+    );
+    check(
+        &["list", "-x"],
+        "error: unknown option -x\nhint: see lastgood list --help",
+    );
+    check(
+        &["list", "main"],
+        "error: unexpected argument \"main\"\nhint: see lastgood list --help",
+    );
+    check(
+        &[],
+        "error: the verb is missing, expected rollback, deploy, watch, ready, list, record, history or report\n\
+         hint: to see what would be done: lastgood rollback --dry-run",
+    );
+}
+
+#[test]
+fn a_wrong_value_is_named_with_what_was_expected() {
+    let see = "hint: see lastgood rollback --help";
+    let check = |option: &str, value: &str, expected: &str| {
+        check(
+            &["rollback", option, value],
+            &format!("error: {option}: found {value:?}, expected {expected}\n{see}"),
+        );
+    };
+    check(
+        "--run-id",
+        "latest",
+        "a run id such as 9130000001, or the address of a run",
+    );
+    check("--repository", "shop", "owner/name");
+    check(
+        "--deadline",
+        "90",
+        "a duration such as 500ms, 90s, 15m, 1h or 2d",
+    );
+    check(
+        "--expected-sha256",
+        "abc",
+        "64 hex digits, as sha256sum prints them",
+    );
+    check(
+        "--failing-commit",
+        "abc1234",
+        "a full commit id: 40 hex digits",
+    );
+    check("--require-digest", "yes", "true or false");
+    check(
+        "--probe",
+        "example.com",
+        "an address such as https://example.com/health",
+    );
+    check(
+        "--target",
+        "/srv/web",
+        "directory:PATH or KIND:{\"setting\": \"value\"}, with or without NAME= before it",
+    );
+}
+
+#[test]
+fn what_cannot_be_said_together_is_refused() {
+    check(
+        &["rollback", "--run-id", "1", "--artifact", "x"],
+        "error: --run-id cannot be used with --artifact\nhint: leave one of them out",
+    );
+    check(
+        &["watch", "--replay", "x", "--slot", "web"],
+        "error: --replay cannot be used with --slot\nhint: leave one of them out",
+    );
+    check(
+        &["rollback", "--dry-run", "--dry-run"],
+        "error: --dry-run is given twice\nhint: give it once",
+    );
+    check(
+        &["record"],
+        "error: --path is missing\nhint: see lastgood record --help",
+    );
+    check(
+        &["deploy", "--on-unhealthy", "rolback"],
+        "error: --on-unhealthy: found \"rolback\", expected rollback or fail\nhint: did you mean rollback?",
+    );
+}
+
+const SIMPLE: [&str; 8] = [
+    "--repository",
+    "example/shop",
+    "--workflow",
+    "deploy.yml",
+    "--target",
+    "directory:/srv/web",
+    "--probe",
+    "home=https://www.example.com/health",
+];
+
+#[test]
+fn the_simple_case_needs_no_config_file() {
+    let step = Step::shell();
+    let argv = [
+        &["rollback"],
+        &SIMPLE[..],
+        &["--slot", "web", "--reason", "500s", "--dry-run"],
+    ]
+    .concat();
+    let request = step.request(&argv);
+    assert!(request.dry_run);
+    assert_eq!(request.reason.as_deref(), Some("500s"));
+    assert_eq!(request.environment.name, "default");
+    assert_eq!(request.environment.targets[0].settings["path"], "/srv/web");
+    assert_eq!(
+        request.environment.targets[0].origin.at("path"),
+        "target directory:/srv/web: path"
+    );
+    assert_eq!(request.environment.health.probes[0].name, "home");
+    assert_eq!(request.github.api_url, "https://api.github.com");
+    assert_eq!(request.state_dir, step.path(".lastgood"));
+    let Verb::Rollback {
+        from,
+        expected_sha256: None,
+        slots,
+    } = request.verb
+    else {
+        panic!("a rollback")
+    };
+    assert_eq!((from, slots[0].0.as_str()), (Choice::Newest, "web"));
+}
+
+#[test]
+fn what_is_needed_and_not_there_is_named() {
+    let without = |option: &str| -> String {
+        let at = SIMPLE.iter().position(|word| *word == option).unwrap();
+        let rest = SIMPLE
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !(at..at + 2).contains(index));
+        let argv: Vec<&str> = ["deploy", "--artifact", "x"]
+            .into_iter()
+            .chain(rest.map(|(_, word)| *word))
+            .collect();
+        Step::shell().refusal(&argv)
+    };
+    insta::assert_snapshot!(without("--repository"), @r"
+    error: no repository: --repository is not given, source.repository is not set, and this is no workflow run
+    hint: name it: --repository owner/name
+    ");
+    insta::assert_snapshot!(without("--workflow"), @r"
+    error: no deploy workflow: its runs are the releases to go back to
+    hint: name it: --workflow deploy.yml, or source.workflow in the config
+    ");
+    insta::assert_snapshot!(without("--target"), @r"
+    error: no target: there is no config file .github/lastgood.yml, and --target is not given
+    hint: name it: --target directory:/srv/web
+    ");
+    insta::assert_snapshot!(without("--probe"), @r"
+    error: no probe: there is no config file .github/lastgood.yml, and --probe is not given, so nothing could be judged
+    hint: name an address: --probe https://example.com/health
+    ");
+    let mut step = Step::shell();
+    step.env.variables.clear();
+    let argv = [&["rollback"], &SIMPLE[..]].concat();
+    insta::assert_snapshot!(step.refusal(&argv), @r#"
+    error: no token: GitHub hands out artifacts only to those who have one
+    hint: set GITHUB_TOKEN: a token that may read the repository's actions (export GITHUB_TOKEN="$(gh auth token)")
+    "#);
+    insta::assert_snapshot!(Step::shell().refusal(&[&["deploy"], &SIMPLE[..]].concat()), @r"
+    error: nothing to deploy: this is no workflow run, and neither --artifact nor --run-id is given
+    hint: name a file or directory: lastgood deploy --artifact ./dist
+    ");
+}
+
+#[test]
+fn verbs_that_look_up_no_run_need_no_github() {
+    let mut step = Step::shell();
+    step.env.variables.clear();
+    step.request(&["history"]);
+    step.request(&["report"]);
+    step.request(&["watch", "--replay", "probes.jsonl"]);
+    step.request(&["record", "--path", "dist", "--target", "directory:/srv/web"]);
+    let request = step.request(&[
+        "rollback",
+        "--artifact",
+        "site.zip",
+        "--target",
+        "directory:/srv/web",
+    ]);
+    let Verb::Rollback { from, .. } = request.verb else {
+        panic!("a rollback")
+    };
+    assert_eq!(from, Choice::File(step.path("site.zip")));
+    step.request(&[
+        "watch",
+        "--probe",
+        "https://example.com/",
+        "--on-unhealthy",
+        "fail",
+    ]);
+}
+
+#[test]
+fn inputs_are_a_spelling_of_the_options() {
+    let step = Step::workflow()
+        .with("INPUT_TARGET", "web=directory:/srv/web\n")
+        .with(
+            "INPUT_PROBE",
+            "home=https://www.example.com/?a=1,2\nhttps://www.example.com/b",
+        )
+        .with("INPUT_RUN-ID", "9130000001")
+        .with("INPUT_EXCLUDE-RUN", "1, 2\n3")
+        .with("INPUT_DRY-RUN", "true")
+        .with("INPUT_REASON", "--run-id=5 is bad")
+        .with("INPUT_DEPLOY-JOB", "")
+        .with("INPUT_RATE-LIMIT-WAIT", "30s");
+    let request = step.request(&[]);
+    let source = &request.environment.source;
+    assert_eq!(source.workflow, "deploy.yml");
+    assert_eq!(source.branch.as_deref(), Some("main"));
+    assert_eq!(source.exclude_runs, [RunId(1), RunId(2), RunId(3)]);
+    assert_eq!(source.deploy_job, None);
+    assert_eq!(
+        source.failing_commit, None,
+        "a run that is named may be of this commit"
+    );
+    assert_eq!(request.reason.as_deref(), Some("--run-id=5 is bad"));
+    assert_eq!(request.environment.health.probes.len(), 2);
+    assert_eq!(
+        request.environment.health.probes[0].url.query(),
+        Some("a=1,2")
+    );
+    assert_eq!(request.github.rate_limit_wait, Duration::from_secs(30));
+    assert_eq!(request.github.token.as_ref().unwrap().expose(), "ghs_input");
+    assert!(request.dry_run && request.output.in_actions);
+    assert_eq!(request.context.run_id, Some(RunId(42)));
+    assert_eq!(
+        request.context.run_url.as_deref(),
+        Some("https://github.com/example/shop/actions/runs/42")
+    );
+    let Verb::Rollback { from, .. } = request.verb else {
+        panic!("a rollback")
+    };
+    assert_eq!(from, Choice::Run(RunId(9_130_000_001)));
+}
+
+#[test]
+fn a_deploy_step_deploys_this_runs_artifact() {
+    let step = Step::workflow()
+        .with("INPUT_VERB", "deploy")
+        .with("INPUT_TARGET", "directory:/srv/web")
+        .with("INPUT_PROBE", "https://www.example.com/health")
+        .with("INPUT_ON-UNHEALTHY", "fail");
+    let request = step.request(&[]);
+    assert_eq!(request.environment.policy.on_unhealthy, OnUnhealthy::Fail);
+    assert_eq!(
+        request.environment.source.failing_commit.as_deref(),
+        Some("1111111111111111111111111111111111111111")
+    );
+    let Verb::Deploy { release, .. } = request.verb else {
+        panic!("a deploy")
+    };
+    assert_eq!(release, Deployed::Run(RunId(42)));
+}
+
+#[test]
+fn typed_arguments_win_over_inputs() {
+    let step = Step::workflow().with("INPUT_VERB", "list");
+    assert_eq!(step.request(&["history"]).verb, Verb::History { limit: 20 });
+}
+
+#[test]
+fn a_wrong_input_is_named() {
+    let refusal = |name: &str, value: &str| Step::workflow().with(name, value).refusal(&[]);
+    insta::assert_snapshot!(refusal("INPUT_RUN_ID", "7"), @r"
+    error: unknown input `run_id`
+    hint: did you mean `run-id`?
+    ");
+    insta::assert_snapshot!(refusal("INPUT_RUN-ID", "latest"), @r#"
+    error: input `run-id`: found "latest", expected a run id such as 9130000001, or the address of a run
+    hint: see the inputs of action.yml
+    "#);
+    insta::assert_snapshot!(refusal("INPUT_DRY-RUN", "yes"), @r#"
+    error: input `dry-run`: found "yes", expected true or false
+    hint: write `dry-run: true` in the step's `with:`
+    "#);
+    insta::assert_snapshot!(refusal("INPUT_VERB", "rolback"), @r#"
+    error: input `verb`: found "rolback", expected rollback, deploy, watch, ready, list, record, history or report
+    hint: did you mean rollback?
+    "#);
+    insta::assert_snapshot!(refusal("INPUT_REPLAY", "x"), @r"
+    error: input `replay` is not used by the verb rollback
+    hint: leave it out; it is for watch
+    ");
+    insta::assert_snapshot!(refusal("INPUT_JSON", "true"), @r"
+    error: unknown input `json`
+    hint: leave it out: that option is for a terminal
+    ");
+    let both = Step::workflow()
+        .with("INPUT_RUN-ID", "1")
+        .with("INPUT_ARTIFACT", "x");
+    insta::assert_snapshot!(both.refusal(&[]), @r"
+    error: input `artifact` cannot be used with input `run-id`
+    hint: leave one of them out
+    ");
+    insta::assert_snapshot!(Step::workflow().refusal(&[]), @r"
+    error: no target: there is no config file .github/lastgood.yml, and input `target` is not given
+    hint: name it: `target: directory:/srv/web`
+    ");
+}
+
+#[test]
+fn an_emergency_workflow_must_name_the_deploy_workflow() {
+    let step = Step::workflow()
+        .with(
+            "GITHUB_WORKFLOW_REF",
+            "example/shop/.github/workflows/rollback.yml@refs/heads/main",
+        )
+        .with("INPUT_TARGET", "directory:/srv/web");
+    insta::assert_snapshot!(step.refusal(&[]), @r"
+    error: no deploy workflow: this runs in rollback.yml, which rolls back and deploys nothing
+    hint: name it: `workflow: deploy.yml`, or source.workflow in the config
+    ");
+    let request = step.with("INPUT_WORKFLOW", "deploy.yml").request(&[]);
+    assert_eq!(request.environment.source.workflow, "deploy.yml");
+}
+
+/// `action.yml` has the inputs that the command line has, the outputs that the report writes, and no more.
+#[test]
+fn the_action_does_not_drift_from_the_command_line() {
+    let text = std::fs::read_to_string(bless::root().join("action.yml")).unwrap();
+    let action: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    let inputs = action["inputs"].as_object().unwrap();
+    let mut names: Vec<&str> = inputs.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, action::names());
+    for (name, input) in inputs {
+        assert!(!input["description"].as_str().unwrap().is_empty(), "{name}");
+        let default = input.get("default").and_then(serde_json::Value::as_str);
+        // Any other default would be an input that is always set, and so refused by verbs that do not have it.
+        let wanted = match name.as_str() {
+            action::TOKEN_INPUT => Some("${{ github.token }}"),
+            action::VERB_INPUT => Some("rollback"),
+            _ => None,
+        };
+        assert_eq!(default, wanted, "{name}");
+    }
+    let outputs: Vec<&str> = action["outputs"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        outputs,
+        [
+            "outcome",
+            "exit-code",
+            "run-id",
+            "run-attempt",
+            "commit",
+            "digest",
+            "artifact-id",
+            "duration-seconds",
+            "changed",
+            "report",
+            "journal"
+        ]
+    );
+}
+
+fn binary(dir: &Path, argv: &[&str], variables: &[(&str, &str)]) -> Output {
+    #[expect(clippy::disallowed_methods, reason = "the program under test")]
+    Command::new(env!("CARGO_BIN_EXE_lastgood"))
+        .args(argv)
+        .current_dir(dir)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn help_and_version_are_answers_and_mistakes_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    for argv in [
+        &["--help"][..],
+        &["-h"],
+        &["rollback", "--help"],
+        &["help"],
+        &["completions", "bash"],
+        &["schema"],
+    ] {
+        let output = binary(dir.path(), argv, &[]);
+        assert_eq!(output.status.code(), Some(0), "{argv:?}");
+        assert!(
+            !output.stdout.is_empty() && output.stderr.is_empty(),
+            "{argv:?}"
+        );
+    }
+    let version = text(&binary(dir.path(), &["--version"], &[]).stdout);
+    assert!(
+        version.starts_with(concat!("lastgood ", env!("CARGO_PKG_VERSION"), " (")),
+        "{version}"
+    );
+    let output = binary(dir.path(), &["rolback"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    assert!(text(&output.stderr).contains("did you mean rollback?"));
+}
+
+#[test]
+fn a_mistake_is_also_said_in_json_and_to_the_workflow() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = binary(dir.path(), &["rollback", "--json", "--run-id", "x"], &[]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (answer["outcome"].as_str(), answer["exit-code"].as_u64()),
+        (Some("usage"), Some(2))
+    );
+
+    let outputs = dir.path().join("outputs");
+    let variables = [
+        ("GITHUB_ACTIONS", "true"),
+        ("INPUT_VERB", "rollback"),
+        ("INPUT_RUN-ID", "50%\n::warning::x"),
+        ("GITHUB_OUTPUT", outputs.to_str().unwrap()),
+    ];
+    let output = binary(dir.path(), &[], &variables);
+    assert_eq!(output.status.code(), Some(2));
+    let stdout = text(&output.stdout);
+    assert_eq!(stdout.lines().count(), 1, "{stdout}");
+    assert!(
+        stdout.starts_with("::error title=lastgood::input `run-id`: found \"50%25\\n"),
+        "{stdout}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(outputs).unwrap(),
+        "outcome=usage\nexit-code=2\nchanged=false\n"
+    );
+}
+
+#[test]
+fn completions_know_the_verbs() {
+    let step = Step::shell();
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = step.text(&["completions", shell]);
+        assert!(
+            script.contains("rollback") && script.contains("expected-sha256"),
+            "{shell}"
+        );
+    }
+    check(
+        &["completions", "tcsh"],
+        "error: <SHELL>: found \"tcsh\", expected bash, elvish, fish, powershell or zsh\nhint: did you mean zsh?",
+    );
+}
