@@ -322,10 +322,7 @@ pub struct RunContext {
 
 /// How the answer and the story are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts about the outputs, not states"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Output {
     /// The answer on stdout is one JSON document.
     pub json: bool,
@@ -378,19 +375,15 @@ mod tests {
                 ("restart[1]".to_owned(), (8, 29)),
             ]),
         };
-        #[track_caller]
-        fn check(origin: &Origin, path: &str, wanted: &str) {
-            let key = "environments.production.targets[0]";
-            assert_eq!(
-                origin.at(path),
-                format!(".github/lastgood.yml:{wanted}").replace("KEY", key)
-            );
-        }
-        check(&origin, "path", "7:9: KEY.path");
-        check(&origin, "restart[1]", "8:29: KEY.restart[1]");
-        check(&origin, "restart[5]", "8:9: KEY.restart[5]");
-        check(&origin, "keep", "5:9: KEY.keep");
-        check(&origin, "", "5:9: KEY");
+        let check = |path: &str, wanted: &str| {
+            let wanted = wanted.replace("KEY", &origin.key);
+            assert_eq!(origin.at(path), format!(".github/lastgood.yml:{wanted}"));
+        };
+        check("path", "7:9: KEY.path");
+        check("restart[1]", "8:29: KEY.restart[1]");
+        check("restart[5]", "8:9: KEY.restart[5]");
+        check("keep", "5:9: KEY.keep");
+        check("", "5:9: KEY");
     }
 
     #[test]

@@ -24,8 +24,10 @@ mod report;
     reason = "tests: a panic is how they fail"
 )]
 
+mod action;
 mod bless;
 mod cli;
 mod config;
 mod reference;
+mod schema;
 mod step;
