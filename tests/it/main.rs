@@ -31,3 +31,4 @@ mod config;
 mod reference;
 mod schema;
 mod step;
+mod workflows;
