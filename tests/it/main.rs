@@ -5,6 +5,10 @@ pub mod github_schema;
 pub mod tools;
 pub mod world;
 
+mod action;
+mod bless;
+mod cli;
+mod config;
 mod demo_service;
 mod evil_zip;
 mod github_client;
@@ -12,23 +16,11 @@ mod github_world;
 mod loopback;
 mod official_clients;
 mod probes;
-mod targets;
-mod zip_lies;
-mod zip_refusals;
-mod report;
-//! The one test binary.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests: a panic is how they fail"
-)]
-
-mod action;
-mod bless;
-mod cli;
-mod config;
 mod reference;
+mod report;
 mod schema;
 mod step;
+mod targets;
 mod workflows;
+mod zip_lies;
+mod zip_refusals;
