@@ -3,9 +3,9 @@
 use super::FetchError;
 use super::manifest::{self, file_measured, tree_measured};
 use crate::model::payload::{Digest, Measured, Promise};
-use crate::model::release::Release;
-use crate::tree::{FileFact, Stage, tree_digest};
-use std::path::PathBuf;
+use crate::model::release::{MANIFEST_NAME, Release};
+use crate::tree::{self, FileFact, Stage, tree_digest};
+use std::path::{Path, PathBuf};
 use wildmatch::WildMatch;
 
 /// Names listed in a message.
@@ -61,6 +61,28 @@ impl Fetched {
             tree: tree_digest(&files),
             files,
             opened,
+        })
+    }
+
+    /// A directory as it will be uploaded: looked at where it lies, nothing is copied. Blocks while it hashes.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds what no artifact may hold (a symbolic link, a special file).
+    pub fn in_place(dir: &Path) -> Result<Self, FetchError> {
+        let mut files = tree::files_of(dir)?;
+        files.retain(|file| file.path != MANIFEST_NAME);
+        let tree = tree_digest(&files);
+        Ok(Self {
+            dir: dir.to_owned(),
+            blob: Blob {
+                size_bytes: files.iter().map(|file| file.size_bytes).sum(),
+                digest: tree,
+            },
+            manifest: None,
+            promised_by: None,
+            files,
+            tree,
+            opened: None,
         })
     }
 

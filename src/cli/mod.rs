@@ -10,8 +10,9 @@ pub mod usage;
 
 use crate::config::resolve::{self, Inputs};
 use crate::config::{Document, defaults, schema};
-use crate::engine::request::Request;
+use crate::engine::{self, request::Request};
 use crate::model::outcome::{Failure, Outcome};
+use crate::targets::REGISTRY;
 use args::{Cli, Help, Verb};
 use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
@@ -34,25 +35,41 @@ pub fn run(argv: Vec<OsString>, env: &Env) -> ExitCode {
     let wants_json = argv.iter().any(|word| word == "--json");
     match ask(argv, env) {
         Ok(Asked::Text(text)) => print::text(&text),
-        Ok(Asked::Request(request)) => dispatch(*request),
+        Ok(Asked::Request(request)) => dispatch(*request, env, wants_json),
         Err(failure) => print::failure(&failure, env, wants_json),
     }
 }
 
 /// The settings of every kind of target, for the schema of the config file.
 pub fn target_schemas() -> Vec<(&'static str, schemars::Schema)> {
-    Vec::new()
+    REGISTRY
+        .iter()
+        .map(|entry| (entry.kind, (entry.schema)()))
+        .collect()
 }
 
-/// Carries the request out.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a request is carried out once"
-)]
-fn dispatch(request: Request) -> ExitCode {
-    let word = request.verb.word();
-    print::error_line(&format!("error: this build cannot carry out {word}"));
-    ExitCode::from(Outcome::Error.exit_code())
+/// Carries the request out. One thread waits for sockets; hashing and inflating have threads of their own.
+fn dispatch(request: Request, env: &Env, wants_json: bool) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            print::error_line(&format!("error: could not start: {error}"));
+            return ExitCode::from(Outcome::Error.exit_code());
+        }
+    };
+    let finished = match runtime.block_on(engine::run(request)) {
+        Ok(finished) => finished,
+        Err(failure) => return print::failure(&failure, env, wants_json),
+    };
+    // A blocking step that was given up must not hold the exit up.
+    runtime.shutdown_background();
+    match print::text(&finished.stdout) {
+        ExitCode::SUCCESS => ExitCode::from(finished.outcome.exit_code()),
+        failed => failed,
+    }
 }
 
 /// Reads arguments, inputs, config file and certificates. Contacts nothing.

@@ -73,6 +73,19 @@ pub fn after_deploy(
     }
 }
 
+/// Decides what follows when a release could not be put in place whole: a restart that failed, a copy that broke off.
+/// Nothing has to be measured to know that it is not well.
+pub fn after_broken(why: &str, on_unhealthy: OnUnhealthy, already_rolled_back: bool) -> Next {
+    match on_unhealthy {
+        OnUnhealthy::Rollback if !already_rolled_back => Next::RollBack {
+            why: why.to_owned(),
+        },
+        OnUnhealthy::Rollback | OnUnhealthy::Fail => Next::Stop {
+            outcome: Outcome::Incomplete,
+        },
+    }
+}
+
 /// How a rollback ended, by the verdict on the release that was put back. `good` is `Restored` for `rollback` and
 /// `RolledBack` for `deploy` and `watch`. There is no second rollback: what is unwell now is not the release.
 pub fn after_rollback(

@@ -74,6 +74,42 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Only these slots are changed; empty: all.
+    pub fn slots(&self) -> &[Slot] {
+        match self {
+            Self::Rollback { slots, .. } | Self::Deploy { slots, .. } | Self::Watch { slots } => {
+                slots
+            }
+            Self::Replay { .. }
+            | Self::List
+            | Self::Ready { .. }
+            | Self::Record { .. }
+            | Self::History { .. }
+            | Self::Report { .. } => &[],
+        }
+    }
+
+    /// What the operator says the payload is.
+    pub const fn expected_sha256(&self) -> Option<Digest> {
+        match self {
+            Self::Rollback {
+                expected_sha256, ..
+            }
+            | Self::Deploy {
+                expected_sha256, ..
+            }
+            | Self::Ready {
+                expected_sha256, ..
+            } => *expected_sha256,
+            Self::Watch { .. }
+            | Self::Replay { .. }
+            | Self::List
+            | Self::Record { .. }
+            | Self::History { .. }
+            | Self::Report { .. } => None,
+        }
+    }
+
     /// As it is typed.
     pub const fn word(&self) -> &'static str {
         match self {

@@ -102,7 +102,11 @@ async fn entries_that_are_not_where_they_should_be() {
     let beyond = b.clone().change(|entry| entry.offset = Some(1_000_000));
     refused(&zip(&[a.clone(), beyond], &plain), "overlaps").await;
     let whole = zip(&[a.clone(), b.clone()], &plain);
-    refused(&[whole.as_slice(), b"trailing"].concat(), "bytes after the end").await;
+    refused(
+        &[whole.as_slice(), b"trailing"].concat(),
+        "bytes after the end",
+    )
+    .await;
     refused(
         &[b"PK\x03\x04#!/bin/sh\n".as_slice(), &whole].concat(),
         "not where the end record says",

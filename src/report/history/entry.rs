@@ -107,27 +107,26 @@ impl Entry {
     }
 }
 
-/// What the end says; for an operation without one, the release that it deployed and found unhealthy.
+/// What the end says; else the release that a deploy or watch found unhealthy, whether it was left in place or the operation
+/// was stopped.
 fn bad(story: &Story<'_>) -> PastRelease {
-    if let Some(ended) = story.ended() {
-        return PastRelease {
-            run: ended.bad_run,
-            commit: ended.bad_commit.clone(),
+    let said = story.ended().map(|ended| PastRelease {
+        run: ended.bad_run,
+        commit: ended.bad_commit.clone(),
+        digest: None,
+    });
+    let found = || {
+        let began = story.began()?;
+        let judges_its_own = matches!(began.verb.as_str(), "deploy" | "watch");
+        (judges_its_own && story.found_unhealthy()).then(|| PastRelease {
+            run: began.run,
+            commit: began.commit.clone(),
             digest: None,
-        };
-    }
-    match story.began() {
-        Some(began)
-            if matches!(began.verb.as_str(), "deploy" | "watch") && story.found_unhealthy() =>
-        {
-            PastRelease {
-                run: began.run,
-                commit: began.commit.clone(),
-                digest: None,
-            }
-        }
-        Some(_) | None => PastRelease::default(),
-    }
+        })
+    };
+    said.filter(|said| *said != PastRelease::default())
+        .or_else(found)
+        .unwrap_or_default()
 }
 
 /// Why it was done: what made it turn back, else what the person said, else how it ended.

@@ -146,8 +146,9 @@ fn journals(state_dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 impl History {
     /// For people: [`render_text`].
-    pub fn to_text(&self) -> String {
-        render_text(self)
+    /// `limit`: rollbacks in the table, newest first; the figures are over all.
+    pub fn to_text(&self, limit: usize) -> String {
+        render_text(self, limit)
     }
 
     /// For machines: one JSON document and a line break.

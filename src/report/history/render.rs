@@ -9,11 +9,8 @@ use serde_json::{Value, json};
 /// Version of the document: it changes when a field changes its meaning or goes away.
 const HISTORY_SCHEMA: u32 = 1;
 
-/// Rollbacks in the table, newest first.
-const ROWS_MAX: usize = 50;
-
 /// Rollbacks as a table, newest first, then the figures with their definitions.
-pub fn render_text(history: &History) -> String {
+pub fn render_text(history: &History, limit: usize) -> String {
     let mut rows = vec![
         [
             "when (UTC)",
@@ -32,17 +29,17 @@ pub fn render_text(history: &History) -> String {
         .rev()
         .filter(|entry| entry.rollback != Rollback::No)
         .collect();
-    rows.extend(rollbacks.iter().take(ROWS_MAX).map(|entry| row(entry)));
+    rows.extend(rollbacks.iter().take(limit).map(|entry| row(entry)));
     let mut out = String::new();
     if rollbacks.is_empty() {
         out.push_str("No rollback is on record here.\n");
     } else {
         out.push_str(&columns(&rows));
-        if rollbacks.len() > ROWS_MAX {
+        if rollbacks.len() > limit {
             put!(
                 out,
                 "and {} older ones (--json shows all)\n",
-                rollbacks.len() - ROWS_MAX
+                rollbacks.len() - limit
             );
         }
     }

@@ -1,7 +1,7 @@
 //! History over several journals, broken and unfinished ones among them.
 
 use super::sample;
-use lastgood::model::event::Event;
+use lastgood::model::event::{Event, EventKind};
 use lastgood::model::ids::{CommitSha, RunId};
 use lastgood::model::outcome::Outcome;
 use lastgood::model::state::State;
@@ -113,6 +113,29 @@ fn an_operation_that_changed_nothing_says_nothing_against_a_release() {
 }
 
 #[test]
+fn an_unhealthy_release_that_was_left_in_place_is_bad_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut events = sample::rolled_back();
+    let turn = events
+        .iter()
+        .position(|event| matches!(event.kind, EventKind::RollingBack { .. }))
+        .unwrap();
+    let mut last = events.pop().unwrap();
+    events.truncate(turn);
+    if let EventKind::Ended(ended) = &mut last.kind {
+        ended.outcome = Outcome::Unhealthy;
+        ended.bad_run = None;
+        ended.bad_commit = None;
+    }
+    events.push(last);
+    write(dir.path(), "1", &events);
+    let past = history::read(dir.path());
+    assert!(past.bad_runs("production").contains_key(&RunId(46)));
+    let figures = figures(&past);
+    assert_eq!((figures.rollbacks, figures.deploys_failed), (0, 1));
+}
+
+#[test]
 fn an_unfinished_operation_is_known_and_so_is_what_it_found_bad() {
     let dir = tempfile::tempdir().unwrap();
     let events = sample::rolled_back();
@@ -148,7 +171,7 @@ fn the_same_bad_deployment_is_known_again_and_another_one_is_not() {
 
 #[test]
 fn history_as_a_table() {
-    let text = past().to_text();
+    let text = past().to_text(50);
     let path = regex_lite::Regex::new(r"/\S*/(\d)/journal.jsonl").unwrap();
     insta::assert_snapshot!(path.replace_all(&text, "DIR/$1/journal.jsonl"));
 }
@@ -179,7 +202,7 @@ fn no_state_directory_is_an_empty_history() {
     let past = history::read(Path::new("does/not/exist"));
     assert_eq!(past, History::default());
     assert!(
-        past.to_text()
+        past.to_text(50)
             .starts_with("No rollback is on record here.\n")
     );
 }

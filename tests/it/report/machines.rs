@@ -179,3 +179,23 @@ fn the_words_of_a_journal_are_those_of_the_documentation() {
         assert!(words.iter().any(|found| found == word), "{word}");
     }
 }
+
+#[test]
+fn the_documentation_names_every_outcome_output_and_field() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/outcomes.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    for outcome in Outcome::ALL {
+        let row = format!("| {} | `{outcome}` | ", outcome.exit_code());
+        assert!(text.contains(&row), "{row}");
+    }
+    for (name, _value) in outputs::of(&[], Path::new("op")) {
+        assert!(text.contains(&format!("| `{name}` | ")), "{name}");
+    }
+    let answer = answer::json(&sample::rolled_back());
+    for name in answer.as_object().unwrap().keys() {
+        assert!(
+            text.contains(&format!("`{name}`")) || text.contains(&format!("`{name}[]`")),
+            "{name}"
+        );
+    }
+}

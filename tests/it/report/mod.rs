@@ -2,6 +2,7 @@
 
 mod history;
 mod machines;
+mod parts;
 mod sample;
 
 use lastgood::model::event::{Event, EventKind};

@@ -1,0 +1,361 @@
+//! Gets the artifact of a release and makes proofs of its payloads. What is promised, and by whom, is weighed by
+//! `decide::verify`; moving and measuring bytes is `artifact`'s.
+
+use super::locate::{self, KnownBad, Search};
+use super::operation::{Operation, stopped};
+use super::request::Choice;
+use crate::artifact::{self, FetchError, Fetched, Opened};
+use crate::decide::verify::{self, BadRelease, Words};
+use crate::github::{Client, Download};
+use crate::model::candidate::{Artifact, KnownGood, Run};
+use crate::model::event::EventKind;
+use crate::model::ids::{CommitSha, RunId};
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::payload::{Digest, Measured, Verified};
+use crate::model::release::Release;
+use crate::model::state::Wanted;
+use crate::net;
+use crate::report::Live;
+use crate::targets::{ReleaseFacts, Target};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A release whose bytes are here and proven, before any target was asked.
+#[derive(Debug)]
+pub(super) struct InHand {
+    pub(super) run: Option<RunId>,
+    pub(super) commit: Option<CommitSha>,
+    pub(super) manifest: Option<Release>,
+    /// Digest of the artifact's blob.
+    pub(super) digest: Option<Digest>,
+    fetched: Option<Fetched>,
+    /// Nobody promised these bytes, and the operator takes them all the same: a file they named, or
+    /// `require-digest: false`.
+    taken_as_is: bool,
+    /// The download lies in here until the release is dropped.
+    _dir: Option<TempDir>,
+}
+
+/// What one target gets of a release.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) wanted: Wanted,
+    pub(super) payload: Option<Verified>,
+}
+
+impl InHand {
+    pub(super) fn facts<'a>(&'a self, operation: &'a Operation) -> ReleaseFacts<'a> {
+        ReleaseFacts {
+            run: self.run,
+            commit: self.commit.as_ref(),
+            manifest: self.manifest.as_ref(),
+            environment: &operation.request.environment.name,
+        }
+    }
+
+    /// Says which release this is in the last event.
+    pub(super) fn remember(&self, operation: &Operation) {
+        let mut facts = operation.facts();
+        facts.run = self.run;
+        facts.commit = self.commit.as_ref().map(ToString::to_string);
+        facts.digest = self.digest;
+    }
+
+    /// The revisions this target should hold, and its payload as a proof.
+    pub(super) async fn share(
+        &self,
+        operation: &Operation,
+        target: &dyn Target,
+    ) -> Result<Share, Failure> {
+        let facts = self.facts(operation);
+        let (Some(default_path), Some(fetched)) = (target.payload(), &self.fetched) else {
+            let wanted = target
+                .wanted(&facts, None)
+                .await
+                .map_err(|error| error.failure(target.name()))?;
+            return Ok(Share {
+                wanted,
+                payload: None,
+            });
+        };
+        let slots = target.slots();
+        let pin = self
+            .manifest
+            .as_ref()
+            .and_then(|manifest| verify::demanded(manifest, &slots).into_iter().next());
+        let path = pin.map_or(default_path, |pin| pin.path.clone());
+        let measured: Measured = fetched
+            .payload(&path)
+            .map_err(|error| error.failure(target.name()))?;
+        let words = Words {
+            operator: operation.request.verb.expected_sha256(),
+            manifest: pin,
+            artifact_verified: fetched.promised_by.is_some() || self.taken_as_is,
+        };
+        let expected = verify::expected(&measured, &path, words).map_err(bad_release)?;
+        let wanted = target
+            .wanted(&facts, Some(&measured))
+            .await
+            .map_err(|error| error.failure(target.name()))?;
+        let payload = Verified::check(measured, &expected).map_err(|error| {
+            Failure::new(Outcome::ArtifactRefused, error).hint("do not deploy it; fetch again, and if it happens again treat the artifact as tampered with")
+        })?;
+        Ok(Share {
+            wanted,
+            payload: Some(payload),
+        })
+    }
+}
+
+/// The release that `from` names: located, the named run, this very run, or a file.
+pub(super) async fn release(
+    operation: &Operation,
+    from: &Choice,
+    bad: KnownBad,
+) -> Result<InHand, Failure> {
+    match from {
+        Choice::File(path) => from_file(operation, path).await,
+        Choice::Run(id) => located(operation, Search::named(operation, bad, *id).await?).await,
+        Choice::Newest => located(operation, Search::begin(operation, bad).await?).await,
+    }
+}
+
+/// Tries the candidates in order: an artifact that is gone after all gives the turn to the next one.
+async fn located(operation: &Operation, mut search: Search<'_>) -> Result<InHand, Failure> {
+    loop {
+        operation.may_go_on()?;
+        let Some(good) = search.next().await? else {
+            return Err(locate::none_good(&search.conclude(None)));
+        };
+        let dir = download_dir(operation)?;
+        match fetch(operation, &search.client, &good.artifact, dir.path()).await {
+            Ok(fetched) => {
+                search.conclude(Some(good.clone()));
+                tell_fetched(operation, &good.artifact.name, &fetched.0, fetched.1);
+                check_manifest(operation, &fetched.0, Some(&good.run))?;
+                return Ok(in_hand(operation, &good, fetched.0, dir));
+            }
+            Err(FetchError::Gone) => search.lost(&good),
+            Err(error) => {
+                let failure = error.failure(&good.artifact.name);
+                search.conclude(Some(good));
+                return Err(failure);
+            }
+        }
+    }
+}
+
+fn in_hand(operation: &Operation, good: &KnownGood, fetched: Fetched, dir: TempDir) -> InHand {
+    InHand {
+        run: Some(good.run.id),
+        commit: Some(good.run.sha.clone()),
+        manifest: fetched.manifest.clone(),
+        digest: Some(fetched.blob.digest),
+        taken_as_is: taken_as_is(operation, &fetched),
+        fetched: Some(fetched),
+        _dir: Some(dir),
+    }
+}
+
+/// Bytes without any promise are taken only when the operator said so, and it is said aloud.
+fn taken_as_is(operation: &Operation, fetched: &Fetched) -> bool {
+    let taken =
+        fetched.promised_by.is_none() && !operation.request.environment.source.require_digest;
+    if taken {
+        operation.warn("nobody promised a digest of this artifact; taken as it is, because require-digest is false");
+    }
+    taken
+}
+
+/// The manifest must be of the release it was found in; --expected-sha256 can speak for one payload only.
+fn check_manifest(
+    operation: &Operation,
+    fetched: &Fetched,
+    run: Option<&Run>,
+) -> Result<(), Failure> {
+    let payloads = operation
+        .targets
+        .iter()
+        .filter(|target| target.payload().is_some())
+        .count();
+    verify::one_word_for_one(operation.request.verb.expected_sha256(), payloads)
+        .map_err(bad_release)?;
+    let Some(manifest) = &fetched.manifest else {
+        return Ok(());
+    };
+    let repository = operation.request.github.repository.as_ref();
+    let environment = &operation.request.environment.name;
+    for warning in verify::release(manifest, repository, run, environment).map_err(bad_release)? {
+        operation.warn(warning);
+    }
+    Ok(())
+}
+
+/// This run's own artifact, for `deploy`: it is not a candidate, and no check of a candidate is asked of it.
+pub(super) async fn own_artifact(operation: &Operation, run: RunId) -> Result<InHand, Failure> {
+    let client = locate::client(&operation.request)?;
+    let name = operation.request.environment.source.artifact.clone();
+    let exact = (!name.contains(['*', '?'])).then_some(name.as_str());
+    let artifacts = client
+        .artifacts(run, exact)
+        .await
+        .map_err(|error| error.failure(&format!("the artifacts of this run ({run})")))?;
+    let found: Vec<String> = artifacts
+        .iter()
+        .map(|artifact| artifact.name.clone())
+        .collect();
+    let matcher = wildmatch::WildMatch::new(&name);
+    let mut matching = artifacts
+        .into_iter()
+        .filter(|artifact| matcher.matches(&artifact.name));
+    let (Some(artifact), None) = (matching.next(), matching.next()) else {
+        return Err(Failure::msg(
+            Outcome::ArtifactRefused,
+            format!(
+                "expected exactly one artifact {name} in this run ({run}), found: {}",
+                found.join(", ")
+            ),
+        )
+        .hint("name it with --artifact-name, and upload it in a job before this one"));
+    };
+    let dir = download_dir(operation)?;
+    let (fetched, took) = fetch(operation, &client, &artifact, dir.path())
+        .await
+        .map_err(|error| error.failure(&artifact.name))?;
+    tell_fetched(operation, &artifact.name, &fetched, took);
+    check_manifest(operation, &fetched, None)?;
+    Ok(InHand {
+        taken_as_is: taken_as_is(operation, &fetched),
+        run: Some(run),
+        commit: operation.request.context.sha.clone().map(CommitSha),
+        manifest: fetched.manifest.clone(),
+        digest: Some(fetched.blob.digest),
+        fetched: Some(fetched),
+        _dir: Some(dir),
+    })
+}
+
+pub(super) async fn from_file(operation: &Operation, path: &Path) -> Result<InHand, Failure> {
+    let path = operation.request.process.dir.join(path);
+    let dir = download_dir(operation)?;
+    let started = Instant::now();
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned();
+    let fetched = artifact::open_file(&path, dir.path(), &limits(operation))
+        .await
+        .map_err(|error| error.failure(&name))?;
+    tell_fetched(operation, &name, &fetched, started.elapsed());
+    check_manifest(operation, &fetched, None)?;
+    let manifest = fetched.manifest.clone();
+    Ok(InHand {
+        taken_as_is: true,
+        run: manifest.as_ref().and_then(|manifest| manifest.run),
+        commit: manifest
+            .as_ref()
+            .and_then(|manifest| manifest.commit.clone()),
+        digest: Some(fetched.blob.digest),
+        manifest,
+        fetched: Some(fetched),
+        _dir: Some(dir),
+    })
+}
+
+fn bad_release(error: BadRelease) -> Failure {
+    let hint = error.hint();
+    Failure::new(Outcome::ArtifactRefused, error).hint(hint)
+}
+
+async fn fetch(
+    operation: &Operation,
+    client: &Client,
+    artifact: &Artifact,
+    into: &Path,
+) -> Result<(Fetched, Duration), FetchError> {
+    let http = net::client(
+        &locate::net_settings(&operation.request),
+        net::Purpose::Blob,
+    )
+    .map_err(|error| FetchError::Source(Failure::from(error)))?;
+    let wanted = artifact::Wanted {
+        name: &artifact.name,
+        size_bytes: Some(artifact.size_bytes),
+        digest: artifact.digest,
+    };
+    let source = ApiSource {
+        client,
+        artifact: artifact.id,
+    };
+    let started = Instant::now();
+    let progress = |got, total| operation.live(&Live::Download { got, total });
+    let limits = limits(operation);
+    let fetching = artifact::fetch(&http, &source, &wanted, into, &limits, &progress);
+    let fetched = tokio::select! {
+        fetched = fetching => fetched,
+        () = operation.stop.cancelled() => Err(FetchError::Source(stopped("stopped while downloading; nothing was changed"))),
+    };
+    operation.live(&Live::Quiet);
+    fetched.map(|fetched| (fetched, started.elapsed()))
+}
+
+/// A fresh signed URL for every try: one is valid for a minute.
+struct ApiSource<'a> {
+    client: &'a Client,
+    artifact: u64,
+}
+
+#[async_trait::async_trait]
+impl artifact::Source for ApiSource<'_> {
+    async fn open(&self) -> Result<Opened, FetchError> {
+        use crate::github::GithubError;
+        match self.client.artifact_location(self.artifact).await {
+            Ok(Download::SignedUrl(url)) => Ok(Opened::Url(url)),
+            Ok(Download::Body(response)) => Ok(Opened::Body(response)),
+            Err(GithubError::Gone { .. }) => Err(FetchError::Gone),
+            Err(error) => Err(FetchError::Source(
+                error.failure(&format!("artifact {}", self.artifact)),
+            )),
+        }
+    }
+}
+
+fn limits(operation: &Operation) -> artifact::Limits {
+    let blob_bytes_max = operation.request.environment.source.size_limit_bytes;
+    artifact::Limits {
+        blob_bytes_max,
+        unpacked_bytes_max: blob_bytes_max.saturating_mul(4),
+        ..artifact::Limits::default()
+    }
+}
+
+fn download_dir(operation: &Operation) -> Result<TempDir, Failure> {
+    let parent = &operation.request.process.temp_dir;
+    tempfile::Builder::new()
+        .prefix("lastgood-")
+        .tempdir_in(parent)
+        .map_err(|error| {
+            Failure::msg(
+                Outcome::Error,
+                format!(
+                    "could not make a directory in {}: {error}",
+                    parent.display()
+                ),
+            )
+            .hint("set RUNNER_TEMP or TMPDIR to a directory that can be written to")
+        })
+}
+
+fn tell_fetched(operation: &Operation, name: &str, fetched: &Fetched, took: Duration) {
+    operation.tell(EventKind::Fetched {
+        name: name.to_owned(),
+        size_bytes: fetched.blob.size_bytes,
+        digest: fetched.blob.digest,
+        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        promised_by: fetched
+            .promised_by
+            .unwrap_or(crate::model::payload::Promise::Operator),
+    });
+}

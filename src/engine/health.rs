@@ -1,0 +1,288 @@
+//! Measures the service and has it judged: probes in, probe log and verdict out. The schedule is `probes`', the
+//! judgment `decide::judge`'s; here they are joined, and every line of the log is written before it is judged.
+
+use super::locate::net_settings;
+use super::operation::Operation;
+use super::request::{self, Health, Latency};
+use crate::decide::judge::{self, Judge};
+use crate::model::event::EventKind;
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::probe::{Class, LogLine, Probe, Rules, Stage};
+use crate::model::verdict::{Call, Verdict};
+use crate::net;
+use crate::probes::{BodyMatch, Method, Prober, Signal, StatusSet, Tick};
+use crate::report::{LEFT_PROBES, Live};
+use anyhow::Context as _;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The means of measuring one environment, and what was learnt so far.
+#[derive(Debug)]
+pub(super) struct Ward<'a> {
+    operation: &'a Operation,
+    http: reqwest::Client,
+    signals: Vec<Signal>,
+    control: Option<url::Url>,
+    log: BufWriter<File>,
+    log_path: PathBuf,
+    /// Latencies of the healthy service before the deploy, in milliseconds.
+    baseline: Option<Measured>,
+}
+
+/// What a baseline stage measured.
+#[derive(Debug, Clone)]
+pub(super) struct Measured {
+    pub(super) verdict: Verdict,
+    latencies_ms: Vec<f64>,
+}
+
+impl<'a> Ward<'a> {
+    /// `None` when the environment has no probes: then nothing can be judged.
+    pub(super) fn open(operation: &'a Operation) -> Result<Option<Self>, Failure> {
+        let health = &operation.request.environment.health;
+        if health.probes.is_empty() {
+            return Ok(None);
+        }
+        let signals = health
+            .probes
+            .iter()
+            .map(signal)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Failure::msg(Outcome::Usage, format!("health.probes: {error}")))?;
+        let control = health.control_url.clone();
+        let log_path = operation.dir.join("probes.jsonl");
+        let log = File::create(&log_path)
+            .with_context(|| format!("could not create {}", log_path.display()))?;
+        let http = net::client(&net_settings(&operation.request), net::Purpose::Probe)?;
+        let ward = Self {
+            operation,
+            http,
+            signals,
+            control,
+            log: BufWriter::new(log),
+            log_path,
+            baseline: None,
+        };
+        ward.check()?;
+        Ok(Some(ward))
+    }
+
+    /// A misconfigured test is an error before anything is contacted, never a pass.
+    fn check(&self) -> Result<(), Failure> {
+        let health = &self.operation.request.environment.health;
+        let mut stages = vec![Stage::Detect];
+        stages.extend((!health.bake.is_zero()).then_some(Stage::Bake));
+        let faults: Vec<String> = stages
+            .into_iter()
+            .flat_map(|stage| judge::check(&self.rules(stage)))
+            .collect();
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::msg(
+            Outcome::Usage,
+            format!("health: {}", faults.join("; ")),
+        ))
+    }
+
+    /// Before a change: how healthy is the service now?
+    pub(super) async fn baseline(&mut self) -> Result<Option<Verdict>, Failure> {
+        if self.operation.request.environment.health.baseline.is_zero() {
+            return Ok(None);
+        }
+        let (verdict, latencies_ms) = self.stage(Stage::Baseline).await?;
+        self.baseline = Some(Measured {
+            verdict: verdict.clone(),
+            latencies_ms,
+        });
+        Ok(Some(verdict))
+    }
+
+    /// After a change: the test, and when it passes the bake.
+    pub(super) async fn judge(&mut self) -> Result<Verdict, Failure> {
+        let (verdict, _) = self.stage(Stage::Detect).await?;
+        if verdict.call != Call::Healthy || self.operation.request.environment.health.bake.is_zero()
+        {
+            return Ok(verdict);
+        }
+        Ok(self.stage(Stage::Bake).await?.0)
+    }
+
+    async fn stage(&mut self, stage: Stage) -> Result<(Verdict, Vec<f64>), Failure> {
+        self.operation.may_go_on()?;
+        let rules = self.rules(stage);
+        self.operation.tell(EventKind::Watching {
+            stage,
+            signals: rules
+                .gating
+                .iter()
+                .chain(&rules.observing)
+                .cloned()
+                .collect(),
+            rate: rules.rate,
+            cap_s: rules.cap_s,
+        });
+        self.write(&LogLine::Rules(rules.clone()))?;
+        let (sender, mut ticks) = mpsc::channel(256);
+        let stop = self.operation.stop.child_token();
+        let probing = Prober::start(
+            self.http.clone(),
+            self.signals.clone(),
+            self.control.clone(),
+            rules.rate,
+            Duration::from_millis(rules.deadline_ms),
+            sender,
+            stop.clone(),
+        );
+        let judged = self.listen(&mut ticks, rules).await;
+        stop.cancel();
+        drop(ticks);
+        probing.await.context("the prober stopped")?;
+        self.operation.live(&Live::Quiet);
+        self.log
+            .flush()
+            .with_context(|| format!("could not write {}", self.log_path.display()))?;
+        let (verdict, latencies_ms) = judged?;
+        self.operation.left(LEFT_PROBES, &self.log_path);
+        self.operation.tell(EventKind::Judged {
+            stage,
+            verdict: verdict.clone(),
+        });
+        Ok((verdict, latencies_ms))
+    }
+
+    /// Reads ticks until the verdict, or until we are asked to stop.
+    async fn listen(
+        &mut self,
+        ticks: &mut mpsc::Receiver<Tick>,
+        rules: Rules,
+    ) -> Result<(Verdict, Vec<f64>), Failure> {
+        let (stage, cap_s) = (rules.stage, rules.cap_s);
+        let gating = rules.gating.clone();
+        let mut judge = Judge::new(rules);
+        let mut latencies_ms = Vec::new();
+        let mut last_ms = 0;
+        loop {
+            let tick = tokio::select! {
+                biased;
+                () = self.operation.stop.cancelled() => None,
+                tick = ticks.recv() => tick,
+            };
+            match tick {
+                Some(Tick::Probe(probe)) => {
+                    last_ms = probe.due_ms;
+                    latencies_ms.extend(latency(&probe, &gating));
+                    self.write(&LogLine::Probe(probe.clone()))?;
+                    judge.probe(probe);
+                }
+                Some(Tick::SecondDone(second)) => {
+                    let verdict = judge.close_second(second);
+                    self.operation.live(&Live::Standing {
+                        stage,
+                        standing: &judge.standing(),
+                        cap_s,
+                    });
+                    if let Some(verdict) = verdict {
+                        return Ok((verdict, latencies_ms));
+                    }
+                }
+                None => {
+                    self.write(&LogLine::Cut { due_ms: last_ms })?;
+                    return Ok((judge.finish(true), latencies_ms));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, line: &LogLine) -> Result<(), Failure> {
+        let written = serde_json::to_writer(&mut self.log, line).map_err(std::io::Error::from);
+        let written = written.and_then(|()| self.log.write_all(b"\n"));
+        Ok(written.with_context(|| format!("could not write {}", self.log_path.display()))?)
+    }
+
+    fn rules(&self, stage: Stage) -> Rules {
+        let health = &self.operation.request.environment.health;
+        let named = |gating: bool| {
+            self.signals
+                .iter()
+                .filter(move |signal| signal.gating == gating)
+                .map(|signal| signal.name.clone())
+                .collect()
+        };
+        let mut rules = judge::rules(stage, named(true), named(false));
+        lay_over(&mut rules, health);
+        rules.has_control = self.control.is_some();
+        let baseline = self.baseline.as_ref();
+        rules.deadline_ms =
+            judge::deadline_ms(baseline.map(|it| judge::measured(&it.verdict).latency_ms_p99));
+        if let Some(baseline) = baseline
+            && stage != Stage::Baseline
+        {
+            rules = judge::with_baseline(rules, &baseline.verdict);
+            if health.latency != Latency::Off {
+                rules.latency =
+                    judge::latency_rule(&baseline.latencies_ms, health.latency == Latency::Gate);
+            }
+        }
+        rules
+    }
+}
+
+/// A probe of the request as the prober takes it.
+fn signal(probe: &request::Probe) -> Result<Signal, String> {
+    let method = match probe.method.as_str() {
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        _ => Method::Get,
+    };
+    Ok(Signal {
+        name: probe.name.clone(),
+        url: probe.url.clone(),
+        method,
+        headers: probe.headers.clone(),
+        expect_status: probe
+            .expect_status
+            .join(",")
+            .parse::<StatusSet>()
+            .map_err(|error| error.to_string())?,
+        expect_body: probe
+            .expect_body
+            .as_deref()
+            .map(BodyMatch::parse)
+            .transpose()?,
+        gating: probe.gating,
+    })
+}
+
+/// The configured numbers of a stage.
+fn lay_over(rules: &mut Rules, health: &Health) {
+    rules.healthy_error_rate = health.healthy_error_rate;
+    rules.unhealthy_error_rate = health.unhealthy_error_rate;
+    rules.rate = if rules.stage == Stage::Bake {
+        health.bake_rate
+    } else {
+        health.rate
+    };
+    rules.warm_up_s = if rules.stage == Stage::Detect {
+        health.warm_up.as_secs()
+    } else {
+        0
+    };
+    rules.cap_s = match rules.stage {
+        Stage::Baseline => health.baseline.as_secs(),
+        Stage::Detect => health.cap.as_secs(),
+        Stage::Bake => health.bake.as_secs(),
+    };
+}
+
+/// The latency of an answered probe of a gating signal.
+fn latency(probe: &Probe, gating: &[String]) -> Option<f64> {
+    let counts = probe.aim == crate::model::probe::Aim::Service && gating.contains(&probe.signal);
+    match probe.class {
+        Class::Ok if counts => Some(probe.latency_ms),
+        Class::Ok | Class::Fail { why: _ } | Class::Config { why: _ } => None,
+    }
+}

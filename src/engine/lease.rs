@@ -1,0 +1,156 @@
+//! Keeps two rollbacks of one target apart. A lease expires, so that a dead holder never blocks for long; and because
+//! it expires, every change also compares before it sets (either alone wedges or overwrites: Helm's pending releases,
+//! helm/helm#7653). The file names the holder; the kernel's lock on it tells whether a holder on this machine lives.
+
+use super::operation::Operation;
+use crate::model::outcome::{Failure, Outcome};
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A lease that is not renewed for this long is over.
+const LENGTH: SignedDuration = SignedDuration::from_secs(60);
+/// How often it is renewed.
+const RENEWAL: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    operation: String,
+    holder: String,
+    host: String,
+    expires_at: Timestamp,
+}
+
+/// Held leases; dropping them gives them back.
+#[derive(Debug)]
+pub(super) struct Leases {
+    held: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    file: File,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // An empty file is a free lease; the kernel's lock goes with the file.
+        if let Err(error) = self.file.set_len(0) {
+            tracing::debug!(%error, "lease not emptied: it expires");
+        }
+    }
+}
+
+impl Leases {
+    /// Takes the lease of every target, or of the state directory for targets that have no place of their own.
+    pub(super) fn take(operation: &Operation) -> Result<Self, Failure> {
+        let own = |path: Option<PathBuf>| {
+            path.unwrap_or_else(|| operation.request.state_dir.join("lease"))
+        };
+        let mut paths: Vec<PathBuf> = operation
+            .targets
+            .iter()
+            .map(|target| own(target.lease_path()))
+            .collect();
+        // One order for everybody: two operations cannot wait for each other.
+        paths.sort();
+        paths.dedup();
+        let held = paths
+            .iter()
+            .map(|path| take_one(operation, path))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { held })
+    }
+
+    /// Renews until dropped; run beside the work.
+    pub(super) async fn renew(&self, operation: &Operation) {
+        loop {
+            tokio::time::sleep(RENEWAL).await;
+            for held in &self.held {
+                if let Err(error) = write(operation, &held.file) {
+                    operation.warn(format!("could not renew the lease: {error:#}"));
+                }
+            }
+        }
+    }
+}
+
+fn take_one(operation: &Operation, path: &Path) -> Result<Held, Failure> {
+    let opened = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path);
+    let mut file =
+        opened.with_context(|| format!("could not open the lease {}", path.display()))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Err(held_by_another(path, read(&mut file).as_ref()));
+    }
+    if let Some(written) = read(&mut file)
+        && operation.now() < written.expires_at
+        && written.host != host(operation)
+    {
+        return Err(held_by_another(path, Some(&written)));
+    }
+    write(operation, &file)
+        .with_context(|| format!("could not write the lease {}", path.display()))?;
+    Ok(Held { file })
+}
+
+fn held_by_another(path: &Path, written: Option<&Written>) -> Failure {
+    let who = written.map_or_else(
+        || "another operation".to_owned(),
+        |it| {
+            format!(
+                "{} ({}), until {} unless renewed",
+                it.operation, it.holder, it.expires_at
+            )
+        },
+    );
+    Failure::msg(Outcome::Refused, format!("the lease {} is held by {who}", path.display()))
+        .hint("wait for it to end, then run the same command again; a dead holder's lease expires by itself in 60 s")
+}
+
+/// `None` for a free lease, also for one that cannot be read: it was torn by a crash, and its holder is gone.
+fn read(file: &mut File) -> Option<Written> {
+    let mut text = String::new();
+    file.rewind()
+        .and_then(|()| file.read_to_string(&mut text))
+        .ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn write(operation: &Operation, mut file: &File) -> anyhow::Result<()> {
+    let context = &operation.request.context;
+    let holder = match (context.run_id, context.attempt) {
+        (Some(run), attempt) => format!("run {run} attempt {}", attempt.unwrap_or(1)),
+        (None, _) => format!("process {} on {}", std::process::id(), host(operation)),
+    };
+    let written = Written {
+        operation: operation.id.clone(),
+        holder,
+        host: host(operation),
+        expires_at: operation.now().checked_add(LENGTH)?,
+    };
+    let text = serde_json::to_vec(&written)?;
+    file.rewind()?;
+    file.set_len(0)?;
+    file.write_all(&text)?;
+    file.sync_data()?;
+    Ok(())
+}
+
+fn host(operation: &Operation) -> String {
+    operation
+        .request
+        .context
+        .hostname
+        .clone()
+        .unwrap_or_else(|| "unknown".to_owned())
+}

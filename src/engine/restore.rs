@@ -1,0 +1,371 @@
+//! Puts a release in place: observe, plan, ask permission, compare, change, verify. Every step is in the journal before
+//! the next one begins, so a run that was killed is resumed by running again: what was done is no longer in the plan.
+
+use super::fetch::{InHand, Share};
+use super::lease::Leases;
+use super::operation::{Operation, stopped};
+use crate::decide::diff;
+use crate::decide::guard::{self, Refusal};
+use crate::model::event::EventKind;
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::payload::Verified;
+use crate::model::plan::{Change, Permitted, PermittedChange};
+use crate::model::state::{Held, Revision, Slot, State, Wanted};
+use crate::targets::{ReleaseFacts, Target, TargetError};
+use sha2::{Digest as _, Sha256};
+use std::time::Instant;
+
+/// A permitted plan for one target, with what it needs.
+#[derive(Debug)]
+pub(super) struct Ready<'a> {
+    target: &'a dyn Target,
+    permitted: Permitted,
+    payload: Option<Verified>,
+}
+
+/// What observing and planning came to.
+#[derive(Debug)]
+pub(super) struct Prepared<'a> {
+    pub(super) steps: Vec<Ready<'a>>,
+}
+
+impl Prepared<'_> {
+    pub(super) fn changes(&self) -> usize {
+        self.steps
+            .iter()
+            .map(|step| step.permitted.plan().changes.len())
+            .sum()
+    }
+}
+
+/// Observes every target, plans, and asks permission for all of it before anything is changed.
+pub(super) async fn prepare<'a>(
+    operation: &'a Operation,
+    release: &InHand,
+) -> Result<Prepared<'a>, Failure> {
+    let mut steps = Vec::new();
+    let mut observed = Vec::new();
+    for target in operation.targets.iter().map(AsRef::as_ref) {
+        let share = release.share(operation, target).await?;
+        let (step, state) = prepare_one(operation, target, share).await?;
+        steps.push(step);
+        observed.push(state);
+    }
+    remember_before(operation, observed);
+    Ok(Prepared { steps })
+}
+
+/// Plans back to what was observed before: there is no other undo.
+pub(super) async fn prepare_back<'a>(
+    operation: &'a Operation,
+    before: &State,
+) -> Result<Prepared<'a>, Failure> {
+    let mut steps = Vec::new();
+    for target in operation.targets.iter().map(AsRef::as_ref) {
+        let mut wanted = Wanted::new();
+        for slot in target.slots() {
+            if let Some(revision) = before.get(&slot).and_then(|held| held.revision.clone()) {
+                wanted.insert(slot, revision);
+            }
+        }
+        steps.push(
+            prepare_one(
+                operation,
+                target,
+                Share {
+                    wanted,
+                    payload: None,
+                },
+            )
+            .await?
+            .0,
+        );
+    }
+    Ok(Prepared { steps })
+}
+
+async fn prepare_one<'a>(
+    operation: &Operation,
+    target: &'a dyn Target,
+    share: Share,
+) -> Result<(Ready<'a>, State), Failure> {
+    let observed = observe(operation, target).await?;
+    let slots = operation.request.verb.slots();
+    let mut wanted = share.wanted;
+    wanted.retain(|slot, _| slots.is_empty() || slots.contains(slot));
+    let mut plan = diff::plan(&observed, &wanted);
+    plan.hazards = target
+        .hazards(&plan)
+        .await
+        .map_err(|error| error.failure(target.name()))?;
+    operation.tell(EventKind::Planned {
+        target: target.name().to_owned(),
+        plan: plan.clone(),
+    });
+    let permission = guard::Permission {
+        allow: operation.request.environment.policy.allow.clone(),
+    };
+    let permitted = guard::permit(plan, &permission).map_err(refused)?;
+    Ok((
+        Ready {
+            target,
+            permitted,
+            payload: share.payload,
+        },
+        observed,
+    ))
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    let hints = refusal.hints();
+    Failure {
+        kind: Outcome::Refused,
+        cause: refusal.into(),
+        hints,
+    }
+}
+
+/// Observes one target and says so.
+pub(super) async fn observe(operation: &Operation, target: &dyn Target) -> Result<State, Failure> {
+    let state = target
+        .observe()
+        .await
+        .map_err(|error| error.failure(target.name()))?;
+    operation.tell(EventKind::Observed {
+        target: target.name().to_owned(),
+        state: state.clone(),
+    });
+    Ok(state)
+}
+
+/// The first observation of a command is what the incident report calls "before".
+fn remember_before(operation: &Operation, observed: Vec<State>) {
+    let mut facts = operation.facts();
+    let all: State = observed.into_iter().flatten().collect();
+    if facts.before.is_empty() {
+        facts.before.clone_from(&all);
+    }
+    facts.after = all;
+}
+
+/// Carries a prepared plan out. The leases are held and renewed while it lasts.
+pub(super) async fn apply(
+    operation: &Operation,
+    prepared: &Prepared<'_>,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), Failure> {
+    if prepared.changes() == 0 {
+        return Ok(());
+    }
+    let leases = Leases::take(operation)?;
+    keep_evidence(operation).await;
+    tokio::select! {
+        biased;
+        done = apply_all(operation, prepared, facts) => done,
+        () = leases.renew(operation) => Err(Failure::msg(Outcome::Error, "the lease ended")),
+    }
+}
+
+async fn apply_all(
+    operation: &Operation,
+    prepared: &Prepared<'_>,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), Failure> {
+    let total = prepared.changes();
+    let mut done = 0;
+    for step in &prepared.steps {
+        for change in step.permitted.changes() {
+            if operation.stop.is_cancelled() {
+                return Err(stopped(&format!(
+                    "asked to stop: {done} of {total} changes done"
+                )));
+            }
+            operation.demand_journal()?;
+            apply_one(operation, step, change, facts)
+                .await
+                .map_err(|mut failure| {
+                    failure.cause = failure
+                        .cause
+                        .context(format!("{done} of {total} changes done"));
+                    failure
+                })?;
+            done += 1;
+        }
+    }
+    Ok(())
+}
+
+async fn apply_one(
+    operation: &Operation,
+    step: &Ready<'_>,
+    permitted: PermittedChange<'_>,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), Failure> {
+    let change = permitted.change();
+    let target = step.target.name().to_owned();
+    let op = op_id(operation, change);
+    let slot = change.slot().clone();
+    // Compare before set: the slot must still hold what the plan saw.
+    let now = step
+        .target
+        .observe()
+        .await
+        .map_err(|error| error.failure(&target))?;
+    guard::still_as_planned(step.permitted.plan(), &slot, now.get(&slot)).map_err(refused)?;
+    operation.tell(EventKind::Intent {
+        op: op.clone(),
+        target: target.clone(),
+        change: change.clone(),
+    });
+    operation.demand_journal()?;
+    operation.facts().changing = true;
+    let started = Instant::now();
+    let applied = step
+        .target
+        .apply(permitted, step.payload.as_ref(), facts)
+        .await;
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if let Err(error) = &applied {
+        let why = error.to_string();
+        operation.tell(EventKind::ApplyFailed {
+            op: op.clone(),
+            target: target.clone(),
+            slot: slot.clone(),
+            why,
+        });
+    }
+    // An unknown outcome is resolved by observing, never by trying again.
+    let held = match step.target.observe().await {
+        Ok(state) => remember_after(operation, state).shift_remove(&slot),
+        Err(error) => return Err(applied.err().unwrap_or(error).failure(&target)),
+    };
+    match (applied, holds(held.as_ref(), change.to())) {
+        (Ok(()), true) => (),
+        (Err(TargetError::OutcomeUnknown { what: _ }), true) => {
+            operation.note(format!(
+                "{target}: the answer was lost; {slot} holds {} all the same",
+                change.to().short()
+            ));
+        }
+        (Err(error), _) => return Err(in_the_middle(error.failure(&target))),
+        (Ok(()), false) => return Err(not_held(&slot, change.to(), held.as_ref())),
+    }
+    operation.tell(EventKind::Applied {
+        op: op.clone(),
+        target: target.clone(),
+        slot: slot.clone(),
+        took_ms,
+    });
+    operation.tell(EventKind::Verified {
+        op,
+        target,
+        slot,
+        revision: change.to().clone(),
+    });
+    operation.facts().changing = false;
+    Ok(())
+}
+
+/// What the target says of the failing release, kept before it is replaced. Failing to is a warning.
+async fn keep_evidence(operation: &Operation) {
+    for target in &operation.targets {
+        for (name, text) in target.evidence().await {
+            let dir = operation.dir.join("evidence");
+            let path = dir.join(format!("{}-{name}", target.name()));
+            match std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&path, text)) {
+                Ok(()) => operation.tell(EventKind::Left {
+                    what: format!("{name} of {}", target.name()),
+                    path: path.display().to_string(),
+                }),
+                Err(error) => operation.warn(format!(
+                    "could not keep {name} of {}: {error}",
+                    target.name()
+                )),
+            }
+        }
+    }
+}
+
+/// Once a release was judged good, older ones may go: by count, never what is in place or what it replaced.
+pub(super) async fn retire(operation: &Operation) {
+    let keep: Vec<Revision> = {
+        let facts = operation.facts();
+        facts
+            .before
+            .values()
+            .chain(facts.after.values())
+            .filter_map(|held| held.revision.clone())
+            .collect()
+    };
+    for target in &operation.targets {
+        match target.retire(&keep).await {
+            Ok(gone) if gone.is_empty() => (),
+            Ok(gone) => operation.note(format!(
+                "{}: removed old releases {}",
+                target.name(),
+                gone.join(", ")
+            )),
+            Err(error) => operation.warn(format!("{}: old releases stay: {error}", target.name())),
+        }
+    }
+}
+
+fn remember_after(operation: &Operation, state: State) -> State {
+    operation.facts().after.extend(state.clone());
+    state
+}
+
+fn holds(held: Option<&Held>, revision: &Revision) -> bool {
+    use crate::model::state::Phase;
+    held.is_some_and(|held| {
+        held.revision.as_ref() == Some(revision) && held.phase == Phase::Running
+    })
+}
+
+/// A failure after INTENT: what failed may be half done, and running again resumes.
+fn in_the_middle(mut failure: Failure) -> Failure {
+    if failure.kind == Outcome::Error {
+        failure.kind = Outcome::Incomplete;
+        failure = failure
+            .hint("mend the cause, then run the same command again: it observes first and resumes");
+    }
+    failure
+}
+
+fn not_held(slot: &Slot, wanted: &Revision, held: Option<&Held>) -> Failure {
+    let found = match held {
+        Some(Held {
+            revision: Some(revision),
+            phase,
+        }) => format!("{} ({phase:?})", revision.short()),
+        Some(Held {
+            revision: None,
+            phase: _,
+        })
+        | None => "nothing".to_owned(),
+    };
+    Failure::msg(
+        Outcome::Incomplete,
+        format!(
+            "{slot} was changed and holds {found}, expected {} running",
+            wanted.short()
+        ),
+    )
+    .hint("run the same command again: it observes first and continues from there")
+}
+
+/// The same change of the same environment has the same name in every attempt.
+fn op_id(operation: &Operation, change: &Change) -> String {
+    let from = change.from().map_or("", |revision| revision.0.as_str());
+    let text = format!(
+        "{}\n{}\n{from}\n{}",
+        operation.request.environment.name,
+        change.slot(),
+        change.to()
+    );
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,74 @@
+//! `ready`: could we roll back now? Every precondition is proven the way `rollback` would, and nothing is changed.
+
+use crate::engine::fetch;
+use crate::engine::health::Ward;
+use crate::engine::operation::Operation;
+use crate::engine::request::Choice;
+use crate::engine::verbs::rollback::known_bad;
+use crate::engine::{Ending, restore};
+use crate::model::event::EventKind;
+use crate::model::outcome::{Failure, Outcome};
+use crate::targets::Finding;
+
+pub(in crate::engine) async fn run(
+    operation: &Operation,
+    from: &Choice,
+) -> Result<Ending, Failure> {
+    Ward::open(operation)?;
+    let release = match fetch::release(operation, from, known_bad(operation)).await {
+        Ok(release) => release,
+        Err(failure) => return Err(not_ready(failure)),
+    };
+    release.remember(operation);
+    let mut missing = 0_u32;
+    for target in &operation.targets {
+        let share = match release.share(operation, target.as_ref()).await {
+            Ok(share) => share,
+            Err(failure) => return Err(not_ready(failure)),
+        };
+        for finding in target.preflight(share.payload.as_ref()).await {
+            missing += u32::from(!finding.ok);
+            tell(operation, target.name(), finding);
+        }
+    }
+    if let Err(failure) = restore::prepare(operation, &release).await {
+        return Err(not_ready(failure));
+    }
+    if 0 < missing {
+        let what = if missing == 1 {
+            "1 precondition does"
+        } else {
+            "some preconditions do"
+        };
+        return Ok(Ending::new(
+            Outcome::NotReady,
+            format!("a rollback could not be done now: {what} not hold"),
+        )
+        .hint("see the lines marked `missing` above"));
+    }
+    Ok(Ending::new(
+        Outcome::Ready,
+        "the last good release is here, verified, and could be put back now",
+    ))
+}
+
+fn tell(operation: &Operation, target: &str, finding: Finding) {
+    operation.tell(EventKind::Checked {
+        target: target.to_owned(),
+        check: finding.check,
+        ok: finding.ok,
+        detail: finding.detail,
+        next: finding.next,
+    });
+}
+
+/// What would end a rollback makes us not ready for one; usage errors stay what they are.
+fn not_ready(mut failure: Failure) -> Failure {
+    if failure.kind != Outcome::Usage {
+        failure.cause = failure
+            .cause
+            .context(format!("a rollback would end {} now", failure.kind));
+        failure.kind = Outcome::NotReady;
+    }
+    failure
+}

@@ -1,0 +1,197 @@
+//! `record`: writes the release manifest into the artifact's directory, before it is uploaded.
+
+use crate::artifact::Fetched;
+use crate::engine::Finished;
+use crate::engine::operation::open_targets;
+use crate::engine::request::Request;
+use crate::model::ids::CommitSha;
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::payload::Measured;
+use crate::model::release::{MANIFEST_NAME, MANIFEST_SCHEMA, PayloadPin, Pin, Release};
+use crate::model::state::{Revision, Slot};
+use crate::targets::{ReleaseFacts, Target};
+use anyhow::Context as _;
+use indexmap::IndexMap;
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+pub(in crate::engine) async fn run(
+    request: &Request,
+    dir: &Path,
+    revisions: &[(Slot, Revision)],
+) -> Result<Finished, Failure> {
+    let (release, path) = record(request, dir, revisions).await?;
+    Ok(answer(request, &release, &path))
+}
+
+async fn record(
+    request: &Request,
+    dir: &Path,
+    revisions: &[(Slot, Revision)],
+) -> Result<(Release, PathBuf), Failure> {
+    let dir = request.process.dir.join(dir);
+    if !dir.is_dir() {
+        return Err(Failure::msg(
+            Outcome::Usage,
+            format!("found no directory {}", dir.display()),
+        )
+        .hint("give the directory that upload-artifact uploads: --path DIR"));
+    }
+    let mut slots = IndexMap::new();
+    for target in open_targets(request)? {
+        pin(request, target.as_ref(), &dir, revisions, &mut slots).await?;
+    }
+    check_known(revisions, &slots)?;
+    let context = &request.context;
+    let release = Release {
+        schema: MANIFEST_SCHEMA,
+        repository: context.repository.clone(),
+        run: context.run_id,
+        attempt: context.attempt,
+        commit: context.sha.clone().map(CommitSha),
+        environment: Some(request.environment.name.clone()),
+        slots,
+        baseline: None,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let path = dir.join(MANIFEST_NAME);
+    if !request.dry_run {
+        write(&dir, &path, &release)?;
+    }
+    Ok((release, path))
+}
+
+async fn pin(
+    request: &Request,
+    target: &dyn Target,
+    dir: &Path,
+    revisions: &[(Slot, Revision)],
+    slots: &mut IndexMap<Slot, Pin>,
+) -> Result<(), Failure> {
+    let mut payload = None;
+    if let Some(path) = target.payload() {
+        let found = Fetched::in_place(dir).and_then(|found| found.payload(&path));
+        let measured = found.map_err(|error| {
+            Failure::msg(
+                Outcome::Usage,
+                format!("{} for target {}: {error}", dir.display(), target.name()),
+            )
+            .hint("give the directory that will be uploaded: --path DIR")
+        })?;
+        let pin = PayloadPin {
+            path: path_in(dir, &measured),
+            shape: measured.shape,
+            size_bytes: measured.size_bytes,
+            sha256: measured.digest,
+        };
+        payload = Some((pin, measured));
+    }
+    let commit = request.context.sha.clone().map(CommitSha);
+    let facts = ReleaseFacts {
+        run: request.context.run_id,
+        commit: commit.as_ref(),
+        manifest: None,
+        environment: &request.environment.name,
+    };
+    let given = |slot: &Slot| {
+        revisions
+            .iter()
+            .find(|(name, _)| name == slot)
+            .map(|(_, revision)| revision.clone())
+    };
+    let measured = payload.as_ref().map(|(_, measured)| measured);
+    let derived = match target.wanted(&facts, measured).await {
+        Ok(wanted) => wanted,
+        // Every revision was given: nothing needs deriving.
+        Err(_) if target.slots().iter().all(|slot| given(slot).is_some()) => IndexMap::new(),
+        Err(error) => {
+            return Err(error
+                .failure(target.name())
+                .hint("name it: --revision SLOT=REVISION"));
+        }
+    };
+    for slot in target.slots() {
+        let Some(revision) = given(&slot).or_else(|| derived.get(&slot).cloned()) else {
+            continue;
+        };
+        let pin = Pin {
+            revision,
+            payload: payload.as_ref().map(|(pin, _)| pin.clone()),
+            images: Vec::new(),
+        };
+        slots.insert(slot, pin);
+    }
+    Ok(())
+}
+
+/// Its path in the artifact, as the manifest names it.
+fn path_in(dir: &Path, measured: &Measured) -> String {
+    match measured.path.strip_prefix(dir) {
+        Ok(path) if path.as_os_str().is_empty() => ".".to_owned(),
+        Ok(path) => path.to_string_lossy().into_owned(),
+        Err(_) => ".".to_owned(),
+    }
+}
+
+fn check_known(revisions: &[(Slot, Revision)], slots: &IndexMap<Slot, Pin>) -> Result<(), Failure> {
+    for (slot, _) in revisions {
+        if !slots.contains_key(slot) {
+            let known: Vec<_> = slots.keys().map(ToString::to_string).collect();
+            return Err(Failure::msg(
+                Outcome::Usage,
+                format!(
+                    "--revision: found slot {slot}, expected one of: {}",
+                    known.join(", ")
+                ),
+            )
+            .hint("slots are named by the targets of the config file"));
+        }
+    }
+    Ok(())
+}
+
+/// Whole or not at all: written beside, then renamed.
+fn write(dir: &Path, path: &Path, release: &Release) -> Result<(), Failure> {
+    let written = (|| {
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(dir)?;
+        serde_json::to_writer_pretty(&mut file, release)?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        anyhow::Ok(())
+    })();
+    written
+        .with_context(|| format!("could not write {}", path.display()))
+        .map_err(Failure::from)
+}
+
+fn answer(request: &Request, release: &Release, path: &Path) -> Finished {
+    let outcome = if request.dry_run {
+        Outcome::Planned
+    } else {
+        Outcome::Healthy
+    };
+    let stdout = if request.output.json {
+        let answer = serde_json::json!({
+            "outcome": outcome, "exit_code": outcome.exit_code(), "path": path, "manifest": release,
+        });
+        format!("{answer:#}\n")
+    } else {
+        let verb = if request.dry_run {
+            "would write"
+        } else {
+            "wrote"
+        };
+        let slots = release
+            .slots
+            .iter()
+            .map(|(slot, pin)| format!("  {slot}  {}\n", pin.revision))
+            .collect::<String>();
+        format!("{verb} {}\n{slots}", path.display())
+    };
+    Finished { outcome, stdout }
+}

@@ -1,0 +1,137 @@
+//! `rollback`: the last good release, verified, back in place, and judged.
+
+use crate::engine::Ending;
+use crate::engine::fetch;
+use crate::engine::health::Ward;
+use crate::engine::locate::KnownBad;
+use crate::engine::operation::Operation;
+use crate::engine::request::Choice;
+use crate::engine::restore;
+use crate::engine::verbs::watch::on_inconclusive;
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::verdict::{Call, Verdict};
+use crate::report::history;
+
+pub(in crate::engine) async fn run(
+    operation: &Operation,
+    from: &Choice,
+) -> Result<Ending, Failure> {
+    mark_what_is_failing(operation);
+    let resumes = resumes(operation);
+    let mut ward = Ward::open(operation)?;
+    let release = fetch::release(operation, from, known_bad(operation)).await?;
+    release.remember(operation);
+    let prepared = restore::prepare(operation, &release).await?;
+    let changes = prepared.changes();
+    if operation.request.dry_run {
+        return Ok(planned(changes));
+    }
+    restore::apply(operation, &prepared, &release.facts(operation)).await?;
+    let verdict = judge(ward.as_mut()).await?;
+    if verdict
+        .as_ref()
+        .is_some_and(|verdict| verdict.call == Call::Healthy)
+    {
+        restore::retire(operation).await;
+    }
+    ending(operation, verdict.as_ref(), 0 < changes || resumes)
+}
+
+/// The ending of a dry run.
+pub(in crate::engine) fn planned(changes: usize) -> Ending {
+    match changes {
+        0 => Ending::new(
+            Outcome::Planned,
+            "dry run: the target already holds this release, nothing would change",
+        ),
+        1 => Ending::new(
+            Outcome::Planned,
+            "dry run: 1 change would be made, none was",
+        ),
+        n => Ending::new(
+            Outcome::Planned,
+            format!("dry run: {n} changes would be made, none was"),
+        ),
+    }
+}
+
+/// The verdict after a change, when there is anything to measure with.
+pub(in crate::engine) async fn judge(
+    ward: Option<&mut Ward<'_>>,
+) -> Result<Option<Verdict>, Failure> {
+    match ward {
+        Some(ward) => ward.judge().await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn ending(
+    operation: &Operation,
+    verdict: Option<&Verdict>,
+    changed: bool,
+) -> Result<Ending, Failure> {
+    use crate::decide::mitigate::after_rollback;
+    use crate::engine::request::OnInconclusive;
+    let policy = &operation.request.environment.policy;
+    let good = if changed {
+        Outcome::Restored
+    } else {
+        Outcome::AlreadyGood
+    };
+    operation.cut()?;
+    let Some(verdict) = verdict else {
+        let message = "the release is in place and verified; its health was not judged: no probes are configured";
+        return Ok(match policy.on_inconclusive {
+            OnInconclusive::Pass => Ending::new(good, message),
+            OnInconclusive::Fail | OnInconclusive::Rollback => {
+                Ending::new(Outcome::Inconclusive, message)
+                    .hint("add health.probes, or accept it with --on-inconclusive pass")
+            }
+        });
+    };
+    let outcome = after_rollback(verdict, on_inconclusive(policy.on_inconclusive), good);
+    let ending = Ending::new(outcome, format!("{}: {}", outcome.meaning(), verdict.why));
+    Ok(match verdict.call {
+        Call::Healthy => ending,
+        Call::Unhealthy | Call::AlreadyUnhealthy => ending
+            .hint("escalate: the release is the one that was good, so look at data, configuration and dependencies"),
+        Call::Inconclusive => ending.hint("look at the service; `lastgood watch` measures again"),
+    })
+}
+
+/// What is rolled back from. An emergency rollback starts from the head of a branch, which may hold the fix already: the
+/// commit it runs at is not known to be bad, only one that was named.
+fn mark_what_is_failing(operation: &Operation) {
+    let context = &operation.request.context;
+    let failing = operation.request.environment.source.failing_commit.clone();
+    let by_hand = context.event.as_deref() == Some("workflow_dispatch");
+    operation.facts().bad_commit =
+        failing.filter(|commit| !by_hand || context.sha.as_ref() != Some(commit));
+}
+
+/// Releases that our own history says were rolled back from.
+pub(in crate::engine) fn known_bad(operation: &Operation) -> KnownBad {
+    let past = history::read(&operation.request.state_dir);
+    let environment = &operation.request.environment.name;
+    KnownBad {
+        runs: past.bad_runs(environment),
+        commits: past.bad_commits(environment),
+    }
+}
+
+/// An earlier rollback of this environment was stopped in the middle: this one continues it.
+fn resumes(operation: &Operation) -> bool {
+    let past = history::read(&operation.request.state_dir);
+    let unfinished = past.unfinished(&operation.request.environment.name);
+    let Some(earlier) = unfinished
+        .iter()
+        .find(|earlier| earlier.id != operation.id && earlier.changed)
+    else {
+        return false;
+    };
+    operation.note(format!(
+        "{} was stopped in the middle: continuing from what the target holds",
+        earlier.id
+    ));
+    true
+}
