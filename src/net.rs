@@ -88,7 +88,7 @@ pub fn trouble(error: &(dyn Error + 'static)) -> (Trouble, String) {
     for _ in 0..DEPTH_MAX {
         let Some(error) = next else { break };
         if let Some(reqwest) = error.downcast_ref::<reqwest::Error>() {
-            text = reqwest_text(reqwest).to_owned();
+            reqwest_text(reqwest).clone_into(&mut text);
         } else {
             text = error.to_string();
         }

@@ -35,8 +35,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(30),
-            total: Duration::from_secs(120),
-            rate_limit_wait_max: Duration::from_secs(120),
+            total: Duration::from_mins(2),
+            rate_limit_wait_max: Duration::from_mins(2),
             backoff_unit: Duration::from_secs(1),
         }
     }
@@ -101,7 +101,7 @@ impl Client {
             encode(file)
         );
         if let Some(branch) = filtered_by_branch {
-            path.push_str(&format!("&branch={}&status=success", encode(branch)));
+            path = format!("{path}&branch={}&status=success", encode(branch));
         }
         let missing = Missing::Workflow {
             file: file.to_owned(),
@@ -275,7 +275,13 @@ fn encode(text: &str) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 encoded.push(char::from(byte));
             }
-            other => encoded.push_str(&format!("%{other:02X}")),
+            other => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                encoded.push('%');
+                for digit in [other >> 4, other & 0xf] {
+                    encoded.push(char::from(HEX[usize::from(digit)]));
+                }
+            }
         }
     }
     encoded

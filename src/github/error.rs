@@ -99,7 +99,7 @@ impl fmt::Display for Missing {
 /// One failed try, and whether another one makes sense.
 #[derive(Debug)]
 pub(super) struct Failed {
-    pub(super) error: GithubError,
+    pub(super) error: Box<GithubError>,
     pub(super) again: Again,
 }
 
@@ -113,14 +113,14 @@ pub(super) enum Again {
 impl Failed {
     pub(super) fn for_good(error: GithubError) -> Self {
         Self {
-            error,
+            error: Box::new(error),
             again: Again::Never,
         }
     }
 
     pub(super) fn for_now(error: GithubError) -> Self {
         Self {
-            error,
+            error: Box::new(error),
             again: Again::AfterBackoff,
         }
     }
@@ -183,14 +183,14 @@ fn limited_or_forbidden(
     let lower = said.to_lowercase();
     if rate.remaining == Some(0) && rate.retry_after_s.is_none() {
         return Failed {
-            error: GithubError::RateLimited {
+            error: Box::new(GithubError::RateLimited {
                 until: rate
                     .reset
                     .and_then(|reset| Timestamp::from_second(reset).ok()),
                 limit: text("x-ratelimit-limit"),
                 used: text("x-ratelimit-used"),
                 resource: text("x-ratelimit-resource"),
-            },
+            }),
             again: Again::AfterRateLimit(rate),
         };
     }
@@ -199,7 +199,7 @@ fn limited_or_forbidden(
         || lower.contains("secondary rate limit")
     {
         return Failed {
-            error: GithubError::SlowDown { until: None, said },
+            error: Box::new(GithubError::SlowDown { until: None, said }),
             again: Again::AfterRateLimit(rate),
         };
     }

@@ -53,7 +53,7 @@ pub(super) enum Wait {
 /// GitHub's rule for rate limits: `retry-after`; else, with nothing remaining, until the reset; else a minute, doubling.
 /// <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
 pub(super) fn rate_limit_wait(headers: RateHeaders, attempt: u32, cap: Duration) -> Wait {
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
     let (wait, until) = if let Some(seconds) = headers.retry_after_s {
         let until = i64::try_from(seconds)
             .ok()

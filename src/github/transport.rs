@@ -130,12 +130,12 @@ impl Transport {
                 Err(failed) => failed,
             };
             let pause = match again {
-                Again::Never => return Err(error),
+                Again::Never => return Err(*error),
                 Again::AfterBackoff => {
                     let pause = backoff(self.limits.backoff_unit, tries);
                     let busy = started.elapsed().saturating_sub(waited_for_limits);
                     if tries == TRIES_MAX || self.limits.total < busy + pause {
-                        return Err(with_tries(error, tries));
+                        return Err(with_tries(*error, tries));
                     }
                     tries += 1;
                     pause
@@ -147,7 +147,7 @@ impl Transport {
                         .saturating_sub(waited_for_limits);
                     let pause = match limit_pause(headers, limited, left) {
                         Ok(pause) => pause,
-                        Err(until) => return Err(with_until(error, until)),
+                        Err(until) => return Err(with_until(*error, until)),
                     };
                     limited += 1;
                     waited_for_limits += pause;
@@ -200,7 +200,7 @@ impl Transport {
                     return Ok(Answer::Elsewhere(location));
                 }
                 if location.origin() == self.base.origin() {
-                    path = location.path().to_owned();
+                    location.path().clone_into(&mut path);
                     continue;
                 }
                 let host = location.host_str().unwrap_or("nowhere").to_owned();

@@ -68,7 +68,7 @@ impl Entry {
             local: header,
             content: compressed,
             descriptor: Vec::new(),
-            made_by: 3 << 8 | 45,
+            made_by: 0x032d,
             attributes: mode << 16,
             disk: 0,
             offset: None,
@@ -135,7 +135,7 @@ pub(crate) struct End {
     /// Bytes between the last entry and the directory.
     pub(crate) before_directory: Vec<u8>,
     /// Bytes between the directory and the end record.
-    pub(crate) before_end: Vec<u8>,
+    pub(crate) between: Vec<u8>,
 }
 
 pub(crate) fn zip(entries: &[Entry], end: &End) -> Vec<u8> {
@@ -169,7 +169,7 @@ pub(crate) fn zip(entries: &[Entry], end: &End) -> Vec<u8> {
     bytes.extend(&end.before_directory);
     let start = bytes.len() as u64;
     bytes.extend(&directory);
-    bytes.extend(&end.before_end);
+    bytes.extend(&end.between);
     let count = entries.len() as u64;
     if end.zip64 {
         let record = bytes.len() as u64;

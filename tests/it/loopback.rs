@@ -203,7 +203,7 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply) -> Option<()> {
         }
         Fault::Silence => {
             // Longer than any test waits; the server's end stops it.
-            tokio::time::sleep(Duration::from_secs(600)).await;
+            tokio::time::sleep(Duration::from_mins(10)).await;
             None
         }
     }

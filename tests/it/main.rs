@@ -1,5 +1,11 @@
 //! The integration tests: one binary, so that the product is linked once.
 #![cfg(test)]
+//! The integration tests: one binary, so that it links once.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 pub mod github_schema;
 pub mod tools;
@@ -11,6 +17,9 @@ mod cli;
 mod config;
 mod demo_service;
 mod evil_zip;
+mod fetch;
+mod fetch_again;
+mod fetch_refusals;
 mod github_client;
 mod github_world;
 mod loopback;
@@ -22,5 +31,8 @@ mod schema;
 mod step;
 mod targets;
 mod workflows;
+mod github_failures;
+mod loopback;
+mod payloads;
 mod zip_lies;
 mod zip_refusals;

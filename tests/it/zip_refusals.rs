@@ -64,7 +64,7 @@ pub(crate) async fn refused(bytes: &[u8], says: &str) {
 pub(crate) const TEXT: &[u8] = b"hello hello hello hello";
 
 /// Bytes that do not compress, more than one network piece.
-fn noise() -> Vec<u8> {
+pub(crate) fn noise() -> Vec<u8> {
     let mut state = 1_u64;
     std::iter::repeat_with(|| {
         state = state

@@ -223,10 +223,10 @@ fn kind(path: &str, is_dir: bool, made_by: u16, attributes: u32) -> Result<Kind,
             "the entry \"{path}\" is a directory by its name or its attributes, and not by the other"
         ));
     }
-    Ok(match is_dir {
-        true => Kind::Dir,
-        false => Kind::File {
-            executable: mode & 0o111 != 0,
-        },
+    if is_dir {
+        return Ok(Kind::Dir);
+    }
+    Ok(Kind::File {
+        executable: mode & 0o111 != 0,
     })
 }

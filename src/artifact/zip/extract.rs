@@ -42,9 +42,8 @@ pub(in crate::artifact) fn extract(
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match (read, written) {
             // The reader only noticed that the writer is gone: the writer knows why.
-            (Err(ZipError::Stopped) | Ok(()), Err(error)) => Err(error),
+            (Err(ZipError::Stopped) | Ok(()), written) => written,
             (Err(error), _) => Err(error),
-            (Ok(()), Ok(facts)) => Ok(facts),
         }
     })
 }
