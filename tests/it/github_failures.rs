@@ -33,7 +33,7 @@ fn said(status: u16, message: &str) -> Reply {
 
 #[tokio::test]
 async fn each_refusal_has_its_own_words_and_one_next_action() {
-    use Outcome::{Error, NoKnownGood, Unreachable};
+    use Outcome::{Error, Unreachable};
     check(
         said(401, "Bad credentials"),
         Error,
@@ -82,6 +82,11 @@ async fn each_refusal_has_its_own_words_and_one_next_action() {
         "in a few minutes",
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_is_forbidden_or_missing_is_told_apart() {
+    use Outcome::{Error, NoKnownGood};
     let denied = said(403, "Resource not accessible by integration");
     let block = "permissions: { actions: read }";
     check(denied.clone(), Error, 1, "lacks a permission (403)", block).await;
@@ -154,6 +159,11 @@ async fn each_refusal_has_its_own_words_and_one_next_action() {
         "correct the value",
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_asked_for_again_and_then_said() {
+    use Outcome::Unreachable;
     let page =
         Reply::new(200, "\n<!DOCTYPE html><h1>Sign in</h1>").with("content-type", "text/html");
     check(
