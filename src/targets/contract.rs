@@ -1,10 +1,12 @@
 //! The test that every target passes: a new one implements [`World`] and calls [`check`].
 
 use super::{ReleaseFacts, Target, TargetError};
+use crate::decide::diff;
+use crate::decide::guard::{self, Permission};
 use crate::model::ids::RunId;
 use crate::model::payload::{Expected, Measured, Promise, Verified};
 use crate::model::plan::{Change, Permitted, Plan};
-use crate::model::state::{Phase, State, Wanted};
+use crate::model::state::Wanted;
 use async_trait::async_trait;
 
 /// The outside of a target under test.
@@ -95,20 +97,12 @@ async fn planned<W: World>(world: &W, release: u64) -> (Wanted, Plan) {
         .wanted(&facts(release), payload.as_ref())
         .await
         .unwrap();
-    let before = target.observe().await.unwrap();
-    let changes = differences(&before, &wanted);
-    (
-        wanted,
-        Plan {
-            before,
-            changes,
-            hazards: Vec::new(),
-        },
-    )
+    let plan = diff::plan(&target.observe().await.unwrap(), &wanted);
+    (wanted, plan)
 }
 
 async fn left<W: World>(world: &W, wanted: &Wanted) -> Vec<Change> {
-    differences(&world.target().observe().await.unwrap(), wanted)
+    diff::plan(&world.target().observe().await.unwrap(), wanted).changes
 }
 
 /// Carries a plan out, each change by a target of its own: nothing may depend on what an object remembers.
@@ -118,13 +112,18 @@ pub(crate) async fn carry_out<W: World>(
     release: u64,
 ) -> Result<(), TargetError> {
     let payload = world.payload(release).map(verified);
-    for change in Permitted::grant(plan.clone()).changes() {
+    for change in permitted(plan.clone()).changes() {
         let target = world.target();
         target
             .apply(change, payload.as_ref(), &facts(release))
             .await?;
     }
     Ok(())
+}
+
+/// Every plan of these tests is without hazards.
+pub(crate) fn permitted(plan: Plan) -> Permitted {
+    guard::permit(plan, &Permission { allow: Vec::new() }).unwrap()
 }
 
 pub(crate) fn facts(release: u64) -> ReleaseFacts<'static> {
@@ -143,28 +142,4 @@ pub(crate) fn verified(measured: Measured) -> Verified {
         promised_by: Promise::Operator,
     };
     Verified::check(measured, &expected).unwrap()
-}
-
-/// The difference of two states, as `decide::diff` defines it.
-fn differences(observed: &State, wanted: &Wanted) -> Vec<Change> {
-    let mut changes = Vec::new();
-    for (slot, to) in wanted {
-        let held = observed.get(slot);
-        let from = held.and_then(|held| held.revision.clone());
-        match held.map(|held| held.phase) {
-            Some(Phase::Running) if from.as_ref() == Some(to) => (),
-            Some(Phase::Stopped) if from.as_ref() == Some(to) => changes.push(Change::Start {
-                slot: slot.clone(),
-                revision: to.clone(),
-            }),
-            Some(Phase::Running | Phase::Stopped | Phase::Moving) | None => {
-                changes.push(Change::Install {
-                    slot: slot.clone(),
-                    from,
-                    to: to.clone(),
-                });
-            }
-        }
-    }
-    changes
 }

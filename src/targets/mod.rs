@@ -8,9 +8,11 @@ pub mod directory;
 mod error;
 pub mod process;
 mod settings;
+mod time;
 
 pub use error::TargetError;
 pub use settings::BadSettings;
+pub use time::Time;
 
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::payload::{Measured, Verified};

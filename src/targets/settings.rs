@@ -1,5 +1,7 @@
 //! Settings of targets as the config gives them: parsed with the key that does not hold, checked, never guessed.
 
+pub(crate) use super::time::Time;
+
 use super::REGISTRY;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -89,14 +91,14 @@ pub(crate) fn check_argv(key: &str, argv: &[String]) -> Result<(), BadSettings> 
     }
 }
 
-/// A number of seconds in a closed range.
-pub(crate) fn check_seconds(key: &str, found: u64, max: u64) -> Result<(), BadSettings> {
-    if (1..=max).contains(&found) {
+/// A deadline from one second to `max`.
+pub(crate) fn check_time(key: &str, found: Time, max: Time) -> Result<(), BadSettings> {
+    if (Time::seconds(1)..=max).contains(&found) {
         return Ok(());
     }
     Err(BadSettings::new(
         key,
-        format!("found {found}, expected 1 to {max} seconds"),
+        format!("found {found}, expected 1s to {max}"),
     ))
 }
 
@@ -160,26 +162,36 @@ mod tests {
     #[test]
     fn what_does_not_hold_is_named_with_its_key() {
         refused("directroy", json!({}), "did you mean directory?");
-        refused("directory", json!({}), "missing field `root`");
+        refused("directory", json!({}), "missing field `path`");
         refused(
             "directory",
-            json!({"root": "/srv", "rstart": []}),
+            json!({"path": "/srv", "rstart": []}),
             "unknown field `rstart`",
         );
         refused(
             "directory",
-            json!({"root": "/srv", "keep": "many"}),
+            json!({"path": "/srv", "keep": "many"}),
             "keep: invalid type: string \"many\"",
         );
         refused(
             "directory",
-            json!({"root": "/srv", "restart": []}),
+            json!({"path": "/srv", "restart": []}),
             "restart: found an empty list",
         );
         refused(
             "directory",
-            json!({"root": "/srv", "payload": "../x"}),
+            json!({"path": "/srv", "payload": "../x"}),
             "payload: found \"../x\"",
+        );
+        refused(
+            "command",
+            json!({"observe": ["a"], "apply": ["b"], "apply-deadline": 60}),
+            "apply-deadline: invalid type: integer `60`, expected a duration such as 90s",
+        );
+        refused(
+            "command",
+            json!({"observe": ["a"], "apply": ["b"], "observe-deadline": "1h"}),
+            "observe-deadline: found 60m, expected 1s to 10m",
         );
         refused(
             "command",

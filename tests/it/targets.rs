@@ -100,7 +100,7 @@ async fn the_digest_by_hand_is_the_revision() {
     fs::create_dir_all(release.join("empty")).unwrap();
     fs::create_dir_all(release.join("a")).unwrap();
     symlink("releases/by-hand", dir.path().join("current")).unwrap();
-    let target = open("directory", "shop", json!({"root": "."}), &base(dir.path())).unwrap();
+    let target = open("directory", "shop", json!({"path": "."}), &base(dir.path())).unwrap();
     let page = page("directory");
     let command = *blocks(&page, "sh").first().unwrap();
     let command = command.replace("/srv/shop", dir.path().to_str().unwrap());
@@ -185,7 +185,7 @@ async fn the_example_programs_of_the_page_work() {
 #[tokio::test]
 async fn ready_finds_what_is_missing_without_writing() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = json!({"root": "site", "restart": ["no-such-program"]});
+    let settings = json!({"path": "site", "restart": ["no-such-program"]});
     let target = open("directory", "site", settings, &base(dir.path())).unwrap();
     let findings = target.preflight(None).await;
     let [finding] = &findings[..] else {

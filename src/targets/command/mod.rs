@@ -141,19 +141,15 @@ impl Target for Command {
         if self.in_place(change).await? {
             return Ok(());
         }
-        let (verb, argv, seconds) = match change {
-            Change::Install { .. } => (
-                "apply",
-                &self.settings.apply,
-                self.settings.apply_deadline_seconds,
-            ),
+        let (verb, argv, deadline) = match change {
+            Change::Install { .. } => ("apply", &self.settings.apply, self.settings.apply_deadline),
             Change::Start { slot, .. } => match &self.settings.start {
-                Some(argv) => ("start", argv, self.settings.start_deadline_seconds),
+                Some(argv) => ("start", argv, self.settings.start_deadline),
                 None => return Err(cannot_start(slot)),
             },
         };
         let ask = Ask::change(verb, &self.name, change, facts).with(payload);
-        match self.run(argv, seconds, &ask).await {
+        match self.run(argv, deadline, &ask).await {
             Err(TargetError::OutcomeUnknown { what }) => self.resolve(change, what).await,
             Err(error) => Err(error),
             Ok(_ended) => Ok(()),

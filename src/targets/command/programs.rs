@@ -4,9 +4,8 @@ use super::Command;
 use super::protocol::{Ask, TRY_AGAIN};
 use crate::model::payload::Verified;
 use crate::targets::process::{self, Ended, Program, RunError};
-use crate::targets::{Finding, TargetError};
+use crate::targets::{Finding, TargetError, Time};
 use anyhow::anyhow;
-use std::time::Duration;
 
 impl Command {
     pub(super) fn programs(&self) -> Vec<(&'static str, &[String])> {
@@ -30,8 +29,8 @@ impl Command {
 
     pub(super) async fn observed(&self) -> Result<Vec<u8>, TargetError> {
         let ask = Ask::about("observe", &self.name, &self.slots);
-        let seconds = self.settings.observe_deadline_seconds;
-        let ended = match self.run(&self.settings.observe, seconds, &ask).await {
+        let deadline = self.settings.observe_deadline;
+        let ended = match self.run(&self.settings.observe, deadline, &ask).await {
             // Nothing was submitted: it simply did not answer.
             Err(TargetError::OutcomeUnknown { what }) => {
                 return Err(TargetError::Unreachable { what });
@@ -47,12 +46,12 @@ impl Command {
     pub(super) async fn run(
         &self,
         argv: &[String],
-        seconds: u64,
+        deadline: Time,
         ask: &Ask<'_>,
     ) -> Result<Ended, TargetError> {
         let program = Program {
             argv: argv.to_vec(),
-            deadline: Duration::from_secs(seconds),
+            deadline: deadline.0,
             ..self.template.clone()
         };
         let verb = ask.verb;
@@ -90,10 +89,7 @@ impl Command {
 
     pub(super) async fn checked(&self, argv: &[String], payload: Option<&Verified>) -> Finding {
         let ask = Ask::about("check", &self.name, &self.slots).with(payload);
-        match self
-            .run(argv, self.settings.check_deadline_seconds, &ask)
-            .await
-        {
+        match self.run(argv, self.settings.check_deadline, &ask).await {
             Ok(_ended) => Finding::ok("check program agrees", "exit code 0"),
             Err(error) => Finding::bad(
                 "check program agrees",

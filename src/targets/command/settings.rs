@@ -1,7 +1,7 @@
 //! Settings of a `command` target, and what holds of them beyond their types.
 
 use crate::targets::BadSettings;
-use crate::targets::settings::{check_argv, check_payload, check_seconds};
+use crate::targets::settings::{Time, check_argv, check_payload, check_time};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -36,18 +36,18 @@ pub struct Settings {
     /// Environment variables that the programs may see, besides `PATH`.
     #[serde(default)]
     pub env: Vec<String>,
-    /// Longest run of `observe` in seconds, 1 to 600. Then its process group is ended, as with the others.
-    #[serde(default = "observe_deadline_seconds")]
-    pub observe_deadline_seconds: u64,
-    /// Longest run of `apply` in seconds, 1 to 7200.
-    #[serde(default = "apply_deadline_seconds")]
-    pub apply_deadline_seconds: u64,
-    /// Longest run of `start` in seconds, 1 to 7200.
-    #[serde(default = "start_deadline_seconds")]
-    pub start_deadline_seconds: u64,
-    /// Longest run of `check` in seconds, 1 to 600.
-    #[serde(default = "check_deadline_seconds")]
-    pub check_deadline_seconds: u64,
+    /// Longest run of `observe` 1s to 10m. Then its process group is ended, as with the others.
+    #[serde(default = "observe_deadline")]
+    pub observe_deadline: Time,
+    /// Longest run of `apply` 1s to 2h.
+    #[serde(default = "apply_deadline")]
+    pub apply_deadline: Time,
+    /// Longest run of `start` 1s to 2h.
+    #[serde(default = "start_deadline")]
+    pub start_deadline: Time,
+    /// Longest run of `check` 1s to 10m.
+    #[serde(default = "check_deadline")]
+    pub check_deadline: Time,
 }
 
 /// What a revision is made of.
@@ -62,20 +62,20 @@ pub enum RevisionFrom {
     RunId,
 }
 
-fn observe_deadline_seconds() -> u64 {
-    30
+fn observe_deadline() -> Time {
+    Time::seconds(30)
 }
 
-fn apply_deadline_seconds() -> u64 {
-    300
+fn apply_deadline() -> Time {
+    Time::seconds(300)
 }
 
-fn start_deadline_seconds() -> u64 {
-    120
+fn start_deadline() -> Time {
+    Time::seconds(120)
 }
 
-fn check_deadline_seconds() -> u64 {
-    60
+fn check_deadline() -> Time {
+    Time::seconds(60)
 }
 
 /// Checks what the types cannot say.
@@ -89,27 +89,27 @@ pub(super) fn check(settings: &Settings) -> Result<(), BadSettings> {
     }
     for (key, found, max) in [
         (
-            "observe-deadline-seconds",
-            settings.observe_deadline_seconds,
-            600,
+            "observe-deadline",
+            settings.observe_deadline,
+            Time::seconds(600),
         ),
         (
-            "apply-deadline-seconds",
-            settings.apply_deadline_seconds,
-            7200,
+            "apply-deadline",
+            settings.apply_deadline,
+            Time::seconds(7200),
         ),
         (
-            "start-deadline-seconds",
-            settings.start_deadline_seconds,
-            7200,
+            "start-deadline",
+            settings.start_deadline,
+            Time::seconds(7200),
         ),
         (
-            "check-deadline-seconds",
-            settings.check_deadline_seconds,
-            600,
+            "check-deadline",
+            settings.check_deadline,
+            Time::seconds(600),
         ),
     ] {
-        check_seconds(key, found, max)?;
+        check_time(key, found, max)?;
     }
     if let Some(payload) = &settings.payload {
         check_payload("payload", payload)?;

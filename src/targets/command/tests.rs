@@ -97,7 +97,7 @@ impl Shop {
             changes: vec![Change::Install { slot, from, to }],
             hazards: Vec::new(),
         };
-        let permitted = crate::model::plan::Permitted::grant(plan);
+        let permitted = contract::permitted(plan);
         let change = permitted.changes().next().unwrap();
         target.apply(change, Some(&payload), &facts(1)).await
     }
@@ -153,7 +153,7 @@ async fn a_stopped_slot_is_started() {
         changes: vec![change],
         hazards: Vec::new(),
     };
-    let permitted = crate::model::plan::Permitted::grant(plan);
+    let permitted = contract::permitted(plan);
     let change = permitted.changes().next().unwrap();
     let error = target.apply(change, None, &facts(1)).await.unwrap_err();
     assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
@@ -198,7 +198,7 @@ async fn exit_codes_tell_failed_from_try_again() {
 async fn a_deadline_during_apply_is_resolved_by_observing() {
     let shop = Shop::new();
     shop.write("slow-api", "");
-    let target = shop.open(&json!({"apply-deadline-seconds": 1}));
+    let target = shop.open(&json!({"apply-deadline": "1s"}));
     // It hangs after the change took: observing says so.
     shop.apply(&*target).await.unwrap();
     // It hangs before: unknown, and the slot's state is named.
@@ -216,7 +216,7 @@ async fn a_deadline_during_apply_is_resolved_by_observing() {
 }
 
 fn target_of(shop: &Shop) -> Box<dyn Target> {
-    shop.open(&json!({"apply-deadline-seconds": 1, "observe-deadline-seconds": 5}))
+    shop.open(&json!({"apply-deadline": "1s", "observe-deadline": "5s"}))
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn observing_that_hangs_lies_or_leaks_is_an_error_without_secrets() {
         ("kill -9 $$", "observe: ended by signal 9"),
     ] {
         let target = shop.open(&json!({
-            "observe": ["sh", "-c", script], "observe-deadline-seconds": 1,
+            "observe": ["sh", "-c", script], "observe-deadline": "1s",
         }));
         let error = target.observe().await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");

@@ -1,6 +1,7 @@
 //! What a payload becomes on disk: a tree copied, an archive unpacked, or one file. Blocking.
 //! Names and links inside payloads are refused by `crate::tree`.
 
+use super::layout::sync_below;
 use crate::model::payload::{Measured, Shape};
 use crate::model::release::MANIFEST_NAME;
 use crate::targets::TargetError;
@@ -26,7 +27,7 @@ pub(super) struct Payload {
     pub(super) shape: Shape,
 }
 
-/// Makes the release's tree at `into`, which does not exist yet. The manifest `lastgood.json` at the root describes the
+/// Makes the release's tree at `into`, which does not exist yet, and flushes it to the disk. The manifest `lastgood.json` at the root describes the
 /// release and is no part of it.
 pub(super) fn put(payload: &Payload, into: &Path) -> Result<(), TargetError> {
     let made = match payload.shape {
@@ -58,7 +59,8 @@ fn refused(payload: &Path, what: &str) -> TargetError {
 
 fn unpack(archive: &Path, into: &Path) -> Result<(), TreeError> {
     fs::create_dir(into)?;
-    tree::unpack_tar(archive, into, LIMITS).map(|_files| ())
+    tree::unpack_tar(archive, into, LIMITS)?;
+    Ok(sync_below(into)?)
 }
 
 /// Measures what the payload would become, in a temporary directory when it has to be unpacked for that.
@@ -93,7 +95,8 @@ fn is_archive(path: &Path) -> bool {
 fn copy_single(file: &Path, into: &Path) -> io::Result<()> {
     fs::create_dir(into)?;
     let name = file.file_name().unwrap_or_default();
-    fs::copy(file, into.join(name)).map(|_bytes| ())
+    fs::copy(file, into.join(name))?;
+    sync_below(into)
 }
 
 fn without_manifest(dir: &Path) -> io::Result<()> {

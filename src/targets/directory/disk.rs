@@ -1,7 +1,7 @@
 //! The steps of a change on disk: look, make the release ready, switch. Blocking; the target calls them in order.
 
 use super::content::{self, Payload};
-use super::layout::{Current, Layout, STAGING, sync_below, sync_dir};
+use super::layout::{Current, Layout, STAGING, sync_dir};
 use crate::model::payload::Digest;
 use crate::model::state::{Phase, Revision, Slot};
 use crate::targets::TargetError;
@@ -54,7 +54,7 @@ impl Disk {
         let root = &self.layout.root;
         if !root.is_dir() {
             return Err(TargetError::Refused {
-                what: format!("root {} is not a directory", root.display()),
+                what: format!("{} is not a directory", root.display()),
                 allow: None,
                 next: format!("create it once: mkdir -p {}", quoted(root)),
             });
@@ -176,7 +176,6 @@ impl Disk {
                     .to_owned(),
             });
         }
-        sync_below(staging.path()).with_context(copying)?;
         let name = self.free_name(install, current)?;
         fs::rename(&tree, self.layout.release(&name)).with_context(copying)?;
         sync_dir(&releases).with_context(copying)?;

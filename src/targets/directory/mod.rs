@@ -26,7 +26,6 @@ use layout::Layout;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// JSON Schema of the settings.
 pub fn schema() -> schemars::Schema {
@@ -46,7 +45,7 @@ pub fn open(
     Ok(Box::new(Directory {
         disk: Disk {
             layout: Layout {
-                root: path(&base.dir, &settings.root),
+                root: path(&base.dir, &settings.path),
             },
             slot,
             restarts: settings.restart.is_some(),
@@ -213,7 +212,7 @@ impl Directory {
             argv: argv.clone(),
             cwd: dir,
             env: self.env.clone(),
-            deadline: Duration::from_secs(self.settings.restart_deadline_seconds),
+            deadline: self.settings.restart_deadline.0,
             secrets: self.secrets.clone(),
         };
         let doing = "the release is in place, but it was not restarted; running again restarts it";

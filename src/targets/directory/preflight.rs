@@ -18,7 +18,7 @@ pub(super) async fn findings(target: &Directory, payload: Option<&Verified>) -> 
     if !root.is_dir() {
         return findings;
     }
-    findings.push(writable("root writable", &root));
+    findings.push(writable("directory writable", &root));
     let releases = target.disk.layout.releases();
     if releases.exists() {
         findings.push(writable("releases writable", &releases));

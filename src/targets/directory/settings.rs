@@ -1,7 +1,7 @@
 //! Settings of a `directory` target, and what holds of them beyond their types.
 
 use crate::targets::BadSettings;
-use crate::targets::settings::{check_argv, check_payload, check_seconds};
+use crate::targets::settings::{Time, check_argv, check_payload, check_time};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
     /// Directory that holds `releases/` and the link `current`. Must exist. A relative path starts at the repository.
-    pub root: String,
+    pub path: String,
     /// What of the artifact is the release: `.` for the whole tree, or the path or wildcard of one file. A file that
     /// ends in `.tar`, `.tar.gz` or `.tgz` is unpacked; any other is the only file of the release.
     #[serde(default = "whole_tree")]
@@ -19,9 +19,9 @@ pub struct Settings {
     /// that the service now runs the release.
     #[serde(default)]
     pub restart: Option<Vec<String>>,
-    /// Longest run of `restart` in seconds, 1 to 3600. Then its process group is ended.
-    #[serde(default = "restart_deadline_seconds")]
-    pub restart_deadline_seconds: u64,
+    /// Longest run of `restart` 1s to 1h. Then its process group is ended.
+    #[serde(default = "restart_deadline")]
+    pub restart_deadline: Time,
     /// Environment variables that `restart` may see, besides `PATH`.
     #[serde(default)]
     pub env: Vec<String>,
@@ -34,8 +34,8 @@ fn whole_tree() -> String {
     ".".to_owned()
 }
 
-fn restart_deadline_seconds() -> u64 {
-    60
+fn restart_deadline() -> Time {
+    Time::seconds(60)
 }
 
 fn keep() -> usize {
@@ -44,17 +44,17 @@ fn keep() -> usize {
 
 /// Checks what the types cannot say.
 pub(super) fn check(settings: &Settings) -> Result<(), BadSettings> {
-    if settings.root.is_empty() {
+    if settings.path.is_empty() {
         return Err(BadSettings::new(
-            "root",
+            "path",
             "found nothing, expected a directory",
         ));
     }
     check_payload("payload", &settings.payload)?;
-    check_seconds(
-        "restart-deadline-seconds",
-        settings.restart_deadline_seconds,
-        3600,
+    check_time(
+        "restart-deadline",
+        settings.restart_deadline,
+        Time::seconds(3600),
     )?;
     if let Some(argv) = &settings.restart {
         check_argv("restart", argv)?;

@@ -4,6 +4,7 @@ mod faults;
 
 use faults::Faults;
 use lastgood::model::probe::{Aim, Class, Probe};
+use lastgood::net;
 use lastgood::probes::{Prober, Signal, SignalSettings, Tick};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -14,15 +15,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+/// The client that the product probes with.
 fn http() -> reqwest::Client {
-    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    reqwest::Client::builder()
-        .tls_certs_only([])
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .no_proxy()
-        .build()
-        .unwrap()
+    net::client(&net::Settings::default(), net::Purpose::Probe).unwrap()
 }
 
 fn signal(url: &str, more: &serde_json::Value) -> Signal {

@@ -8,6 +8,7 @@ use crate::tree;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 
 mod killed;
@@ -61,7 +62,7 @@ impl Yard {
             "test ! -e {log}/broken && cat index.html >> {log}/restarts && echo >> {log}/restarts"
         );
         let mut settings =
-            json!({"root": "the site's root", "restart": ["sh", "-c", script], "keep": 1});
+            json!({"path": "the site's root", "restart": ["sh", "-c", script], "keep": 1});
         let settings_map = settings.as_object_mut().unwrap();
         settings_map.extend(more.as_object().unwrap().clone());
         let base = Base {
@@ -199,7 +200,7 @@ async fn what_is_not_a_link_is_refused_with_the_way_to_adopt_it() {
 async fn a_missing_root_is_refused() {
     let yard = Yard::new();
     let error = yard
-        .open(&json!({"root": "nowhere"}))
+        .open(&json!({"path": "nowhere"}))
         .observe()
         .await
         .unwrap_err();
@@ -237,7 +238,7 @@ async fn old_releases_go_by_count_and_the_named_ones_stay() {
         changes: vec![change],
         hazards: Vec::new(),
     };
-    let permitted = crate::model::plan::Permitted::grant(plan);
+    let permitted = contract::permitted(plan);
     let change = permitted.changes().next().unwrap();
     let error = target.apply(change, None, &facts(1)).await.unwrap_err();
     assert!(matches!(error, TargetError::BadRelease { .. }), "{error:?}");
@@ -286,7 +287,7 @@ async fn an_archive_is_unpacked_and_the_manifest_is_held_against_it() {
         changes: vec![change],
         hazards: Vec::new(),
     };
-    let permitted = crate::model::plan::Permitted::grant(plan);
+    let permitted = contract::permitted(plan);
     let payload = verified(measured.clone());
     let change = permitted.changes().next().unwrap();
     target
