@@ -141,7 +141,7 @@ impl Deployment {
             (Some(run), Some(other_run)) => {
                 run == other_run && self.attempt.unwrap_or(1) == other.attempt.unwrap_or(1)
             }
-            (Some(_), None) | (None, Some(_)) | (None, None) => {
+            (Some(_) | None, None) | (None, Some(_)) => {
                 !self.slots.is_empty() && self.slots == other.slots
             }
         }
@@ -246,8 +246,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_compare(now: Option<Held>, expected: Result<(), &str>) {
-        let found = still_as_planned(&planned("2", "1"), &slot("api"), now.as_ref());
+    fn check_compare(now: Option<&Held>, expected: Result<(), &str>) {
+        let found = still_as_planned(&planned("2", "1"), &slot("api"), now);
         assert_eq!(
             found.map_err(|refusal| refusal.to_string()),
             expected.map_err(str::to_owned)
@@ -256,11 +256,11 @@ mod tests {
 
     #[test]
     fn compare_before_set() {
-        check_compare(Some(held("2", Phase::Running)), Ok(()));
-        check_compare(Some(held("2", Phase::Stopped)), Ok(()));
-        check_compare(Some(held("1", Phase::Running)), Ok(())); // an earlier try got there
+        check_compare(Some(&held("2", Phase::Running)), Ok(()));
+        check_compare(Some(&held("2", Phase::Stopped)), Ok(()));
+        check_compare(Some(&held("1", Phase::Running)), Ok(())); // an earlier try got there
         check_compare(
-            Some(held("3", Phase::Running)),
+            Some(&held("3", Phase::Running)),
             Err("slot api holds 3, expected 2 as planned: somebody else changed it"),
         );
         check_compare(
@@ -268,7 +268,7 @@ mod tests {
             Err("slot api holds nothing, expected 2 as planned: somebody else changed it"),
         );
         check_compare(
-            Some(held("2", Phase::Moving)),
+            Some(&held("2", Phase::Moving)),
             Err("slot api is in the middle of a change that is not ours"),
         );
         let other = still_as_planned(&planned("2", "1"), &slot("web"), None);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// GitHub's own advice when it names no time: a minute, then doubling.
-const UNNAMED_WAIT: Duration = Duration::from_secs(60);
+const UNNAMED_WAIT: Duration = Duration::from_mins(1);
 
 /// Tries after which a limit is taken at its word.
 const LIMIT_TRIES_MAX: u32 = 5;
@@ -127,7 +127,7 @@ mod tests {
             Ok(seconds) => Wait::Sleep(Duration::from_secs(seconds)),
             Err(until) => Wait::GiveUp { until },
         };
-        let found = rate_limit_wait(headers, attempt, 1000, Duration::from_secs(300));
+        let found = rate_limit_wait(headers, attempt, 1000, Duration::from_mins(5));
         assert_eq!(found, expected);
     }
 

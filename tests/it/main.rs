@@ -36,3 +36,6 @@ mod loopback;
 mod payloads;
 mod zip_lies;
 mod zip_refusals;
+mod verdict;
+
+fn main() {}

@@ -21,8 +21,8 @@ impl Control {
         for probe in probes.iter().filter(|probe| probe.aim == Aim::Control) {
             asked = true;
             silent |= match probe.class {
-                Class::Fail { why: _ } => probe.status.is_none(),
-                Class::Ok | Class::Config { why: _ } => false,
+                Class::Fail { .. } => probe.status.is_none(),
+                Class::Ok | Class::Config { .. } => false,
             };
         }
         self.seconds += u64::from(asked);

@@ -147,11 +147,11 @@ impl Judge {
     fn progress(&self, signal: &Signal) -> (f64, f64) {
         let llr = signal.detector.llr();
         let stage = signal.detector.stage();
-        let (down, up) = signal.bounds(&self.constants, stage);
+        let (down, up) = self.constants.bounds(stage);
         let fail = match self.rules.stage {
             Stage::Baseline => 0.0,
             Stage::Detect | Stage::Bake => {
-                (f64::from(stage) - 1.0 + (llr / up).clamp(0.0, 1.0)) / 2.0
+                0.5 * (f64::from(stage) - 1.0 + (llr / up).clamp(0.0, 1.0))
             }
         };
         let pass = match self.rules.stage {
@@ -203,7 +203,7 @@ impl Judge {
                     alarm = alarm.or(Some((index, ground)));
                 }
                 Step::OnlyConfig if signal.gating => only_config = Some(index),
-                Step::Unhealthy(_) => signal.restart(&self.constants), // observed: counted as an outage, and on
+                Step::Unhealthy(_) => signal.condemned = true,
                 Step::OnlyConfig | Step::Nothing | Step::Passed => (),
             }
         }

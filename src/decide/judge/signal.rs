@@ -40,6 +40,17 @@ impl Constants {
         }
     }
 
+    /// The bounds the log-likelihood ratio is held against, passing and failing.
+    pub(super) fn bounds(&self, stage: u8) -> (f64, f64) {
+        let setup = &self.setup;
+        match (self.stage, stage) {
+            (Stage::Baseline, _) => (0.0, 0.0),
+            (Stage::Bake, 1) => (0.0, setup.cusum_h),
+            (Stage::Detect, 1) => (setup.detect.down, setup.detect.up),
+            (Stage::Detect | Stage::Bake, _) => (setup.confirm.down, setup.confirm.up),
+        }
+    }
+
     /// A second that lacks probes (answers 401, in-flight cap) weighs what its own probes are worth.
     fn weights(&self, probes: u64) -> Weights {
         let index = usize::try_from(probes)
@@ -94,6 +105,8 @@ pub(super) struct Signal {
     pub(super) detector: Detector,
     /// Suspicions and outages of tests that were started anew.
     pub(super) transients: u32,
+    /// Only observed, and unhealthy: nothing more is tested.
+    pub(super) condemned: bool,
     test: Test,
 }
 
@@ -106,6 +119,7 @@ impl Signal {
             warm_up_s: (constants.warm_up_s == 0).then_some(0),
             detector: Detector::new(&constants.setup),
             transients: 0,
+            condemned: false,
             test: Test::Running,
         }
     }
@@ -142,6 +156,7 @@ impl Signal {
         self.tally.add(count);
         match constants.stage {
             Stage::Baseline => Step::Nothing,
+            Stage::Detect | Stage::Bake if self.condemned => Step::Nothing,
             Stage::Detect | Stage::Bake => self.test(second, count, constants),
         }
     }
@@ -201,7 +216,7 @@ impl Signal {
             Ruling::Open => Step::Nothing,
             Ruling::Confirmed => self.fail(Ground::Confirmed),
             Ruling::Flapping => self.fail(Ground::Flapping),
-            Ruling::Pass { transient: _ } => {
+            Ruling::Pass { .. } => {
                 self.test = Test::Passed {
                     llr: self.detector.llr(),
                     stage: self.detector.stage(),
@@ -234,18 +249,7 @@ impl Signal {
             Test::Running => (self.detector.llr(), self.detector.stage()),
             Test::Passed { llr, stage } => (*llr, *stage),
         };
-        (evidence.llr_pass, evidence.llr_fail) = self.bounds(constants, evidence.test_stage);
+        (evidence.llr_pass, evidence.llr_fail) = constants.bounds(evidence.test_stage);
         evidence
-    }
-
-    /// The bounds the log-likelihood ratio is held against, passing and failing.
-    pub(super) fn bounds(&self, constants: &Constants, stage: u8) -> (f64, f64) {
-        let setup = &constants.setup;
-        match (constants.stage, stage) {
-            (Stage::Baseline, _) => (0.0, 0.0),
-            (Stage::Bake, 1) => (0.0, setup.cusum_h),
-            (Stage::Detect, 1) => (setup.detect.down, setup.detect.up),
-            (Stage::Detect | Stage::Bake, _) => (setup.confirm.down, setup.confirm.up),
-        }
     }
 }

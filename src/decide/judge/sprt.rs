@@ -107,10 +107,6 @@ mod tests {
     use super::*;
 
     /// rate, q0, q1, f, s, clean seconds to pass, errored seconds to cross up: at 1 % / 5 %, a 0.01, b 0.0005.
-    #[expect(
-        clippy::type_complexity,
-        reason = "a table reads better as rows than as structs"
-    )]
     const VECTORS: [(u32, f64, f64, f64, f64, u32, u32); 6] = [
         (
             1,

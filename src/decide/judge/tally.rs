@@ -5,6 +5,7 @@ use super::latency::quantile;
 use super::thin::Thinned;
 use crate::model::probe::{Aim, Class, Probe};
 use crate::model::verdict::Evidence;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Points of the chart of the log-likelihood ratio, without the last one.
@@ -209,7 +210,7 @@ fn add_kind(kinds: &mut BTreeMap<String, u64>, kind: &str) {
 /// Most frequent first, then by text.
 fn top(kinds: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
     let mut top: Vec<_> = kinds.iter().map(|(kind, n)| (kind.clone(), *n)).collect();
-    top.sort_by(|a, b| b.1.cmp(&a.1));
+    top.sort_by_key(|(_, n)| Reverse(*n));
     top.truncate(KINDS_REPORTED);
     top
 }

@@ -207,7 +207,11 @@ pub(super) fn notes(judge: &Judge) -> Vec<String> {
                 signal.tally.warm_up_failures
             ));
         }
+        if signal.condemned {
+            notes.push(format!("{name}: would be unhealthy{observed}"));
+        }
         match signal.outages() {
+            _ if signal.condemned => (),
             0 => (),
             1 => notes.push(format!("{name}: 1 transient outage{observed}")),
             outages => notes.push(format!("{name}: {outages} transient outages{observed}")),

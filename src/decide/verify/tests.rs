@@ -78,7 +78,7 @@ fn manifests() {
     check(
         |m| {
             (m.repository, m.run, m.commit, m.attempt, m.environment) =
-                (None, None, None, None, None)
+                (None, None, None, None, None);
         },
         Ok(0),
     );
