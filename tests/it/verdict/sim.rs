@@ -5,6 +5,7 @@ use lastgood::decide::judge::detector::{Detector, Ruling, Second, Setup};
 use lastgood::decide::judge::sprt::Weights;
 use lastgood::decide::judge::{LatencyCall, LatencyTest, latency_rule, rules};
 use lastgood::model::probe::{Rules, Stage};
+use std::fmt;
 
 /// xoshiro256++ by Blackman and Vigna (public domain), seeded by splitmix64: the same numbers on every machine.
 #[derive(Debug, Clone)]
@@ -278,6 +279,15 @@ pub(crate) enum Shape {
     Lognormal(f64),
     /// 80 % around 1, 20 % around 8.
     Bimodal,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lognormal(sigma) => write!(f, "lognormal {sigma}"),
+            Self::Bimodal => f.write_str("bimodal"),
+        }
+    }
 }
 
 impl Shape {

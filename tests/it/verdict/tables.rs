@@ -208,7 +208,7 @@ fn periodic_outages_are_found() {
 /// Shape, ratio, slow and ok as published with 300 baseline probes.
 fn check_latency(shape: Shape, ratio: f64, slow: f64, ok: f64) {
     let found = latencies(shape, ratio, 300, 100, 3, false);
-    let what = format!("{shape:?} x {ratio}");
+    let what = format!("{shape} x {ratio}");
     near(&format!("slow {what}"), found.slow, slow, 100.0, 1500.0);
     near(&format!("ok {what}"), found.ok, ok, 100.0, 1500.0);
 }
