@@ -4,13 +4,13 @@
 
 #[path = "../tests/it/verdict/dp.rs"]
 mod dp;
+#[path = "verdict/published.rs"]
+mod published;
 #[path = "../tests/it/verdict/sim.rs"]
 mod sim;
 
 use lastgood::model::probe::Stage;
-use sim::{
-    Ends, Outage, Shape, Start, latencies, mean, outages, periodic, quantile, real, stage, steady,
-};
+use sim::{Ends, Outage, Start, latencies, mean, outages, periodic, quantile, real, stage, steady};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
@@ -82,56 +82,8 @@ fn merged(mut all: Ends, other: &Ends) -> Ends {
     all
 }
 
-/// True rate; published rollback, pass, undecided, mean, p99.
-type Row = (f64, [f64; 4], usize);
-
 fn detect(broken: &mut Broken) {
-    const TABLES: [(u32, &[Row]); 3] = [
-        (
-            5,
-            &[
-                (0.0, [0.0, 1.0, 0.0, 37.0], 37),
-                (0.005, [0.0, 1.0, 0.0, 47.1], 88),
-                (0.01, [0.00003, 0.99836, 0.00161, 63.3], 147),
-                (0.02, [0.03320, 0.69568, 0.27112, 122.9], 180),
-                (0.03, [0.47702, 0.14077, 0.38221, 133.4], 180),
-                (0.05, [0.99586, 0.00094, 0.00320, 58.8], 153),
-                (0.1, [1.0, 0.0, 0.0, 24.2], 48),
-                (0.5, [1.0, 0.0, 0.0, 11.3], 13),
-                (1.0, [1.0, 0.0, 0.0, 11.0], 11),
-            ],
-        ),
-        (
-            10,
-            &[
-                (0.0, [0.0, 1.0, 0.0, 19.0], 19),
-                (0.001, [0.0, 1.0, 0.0, 19.8], 28),
-                (0.005, [0.0, 1.0, 0.0, 24.1], 46),
-                (0.01, [0.00010, 0.99990, 0.0, 32.8], 77),
-                (0.02, [0.04911, 0.89748, 0.05341, 77.3], 180),
-                (0.03, [0.70018, 0.19813, 0.10169, 92.0], 180),
-                (0.05, [0.99917, 0.00082, 0.00001, 34.6], 85),
-                (0.1, [1.0, 0.0, 0.0, 16.6], 29),
-                (0.5, [1.0, 0.0, 0.0, 11.0], 11),
-                (1.0, [1.0, 0.0, 0.0, 11.0], 11),
-            ],
-        ),
-        (
-            20,
-            &[
-                (0.0, [0.0, 1.0, 0.0, 10.0], 10),
-                (0.005, [0.0, 1.0, 0.0, 12.9], 25),
-                (0.01, [0.00004, 0.99996, 0.0, 17.8], 43),
-                (0.02, [0.05712, 0.93900, 0.00388, 45.8], 154),
-                (0.03, [0.78338, 0.20726, 0.00936, 57.1], 179),
-                (0.05, [0.99915, 0.00085, 0.0, 22.8], 51),
-                (0.1, [1.0, 0.0, 0.0, 13.2], 20),
-                (0.5, [1.0, 0.0, 0.0, 11.0], 11),
-                (1.0, [1.0, 0.0, 0.0, 11.0], 11),
-            ],
-        ),
-    ];
-    for (rate, rows) in TABLES {
+    for (rate, rows) in published::DETECT {
         let rules = stage(Stage::Detect, rate);
         println!(
             "\nDetect at {rate} probes per second, cap 180 s, {STREAMS} streams a row: found (published)"
@@ -220,37 +172,7 @@ fn bake(broken: &mut Broken) {
     println!(
         "\nBake of 900 s: false rollbacks of 400000 (published over 40000), mean delay s and p95 of 20000 (published)"
     );
-    let published = [
-        (
-            1,
-            [0.0, 0.0, 0.000_03],
-            [324, 117, 21, 12],
-            [613, 194, 30, 12],
-            [0.0, 0.0008, 1.0],
-        ),
-        (
-            2,
-            [0.0, 0.0, 0.000_07],
-            [169, 63, 15, 12],
-            [305, 102, 20, 12],
-            [0.0, 0.0004, 1.0],
-        ),
-        (
-            5,
-            [0.0, 0.0, 0.000_07],
-            [75, 31, 13, 13],
-            [134, 47, 14, 13],
-            [0.0, 0.0, 1.0],
-        ),
-        (
-            10,
-            [0.0, 0.0, 0.000_07],
-            [44, 21, 13, 13],
-            [75, 29, 13, 13],
-            [0.0, 0.0001, 1.0],
-        ),
-    ];
-    for (rate, false_alarms, delays, p95s, outage_shares) in published {
+    for (rate, false_alarms, delays, p95s, outage_shares) in published::BAKE {
         let rules = stage(Stage::Bake, rate);
         let mut parts = Vec::new();
         for (p, published) in [0.001, 0.005, 0.01].into_iter().zip(false_alarms) {
@@ -326,49 +248,7 @@ fn latency(broken: &mut Broken) {
     println!(
         "\nLatency, 300 baseline probes, 6000 services a row: slow, ok, undecided, E[n] (published over 1500); then with the confirming test"
     );
-    let rows = [
-        (
-            Shape::Lognormal(0.3),
-            [
-                [0.0, 1.0, 50.0],
-                [0.0, 1.0, 50.0],
-                [0.1233, 0.8767, 59.0],
-                [1.0, 0.0, 50.0],
-                [1.0, 0.0, 50.0],
-            ],
-        ),
-        (
-            Shape::Lognormal(0.7),
-            [
-                [0.0, 1.0, 51.0],
-                [0.0020, 0.9980, 66.0],
-                [0.2253, 0.7573, 171.0],
-                [0.9993, 0.0007, 67.0],
-                [1.0, 0.0, 50.0],
-            ],
-        ),
-        (
-            Shape::Lognormal(1.2),
-            [
-                [0.0, 1.0, 97.0],
-                [0.0073, 0.9607, 201.0],
-                [0.1980, 0.5487, 367.0],
-                [0.9740, 0.0100, 194.0],
-                [1.0, 0.0, 72.0],
-            ],
-        ),
-        (
-            Shape::Bimodal,
-            [
-                [0.0, 1.0, 50.0],
-                [0.0, 1.0, 50.0],
-                [0.0907, 0.9093, 64.0],
-                [1.0, 0.0, 50.0],
-                [1.0, 0.0, 50.0],
-            ],
-        ),
-    ];
-    for (shape, published) in rows {
+    for (shape, published) in published::LATENCY {
         for (ratio, [slow, ok, probes]) in [1.0, 1.25, 1.5, 2.0, 3.0].into_iter().zip(published) {
             let found = latencies(shape, ratio, 300, 6000, 17, false);
             let confirmed = latencies(shape, ratio, 300, 6000, 17, true);

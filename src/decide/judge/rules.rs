@@ -124,6 +124,15 @@ pub fn check(rules: &Rules) -> Vec<String> {
             format!("found {name} {bound}, expected more than 0 and less than 0.5"),
         );
     }
+    check_times(rules, &mut demand);
+    if wrong.is_empty() {
+        wrong.extend(check_length(rules));
+    }
+    wrong
+}
+
+/// Times, thresholds and the latency rule.
+fn check_times(rules: &Rules, demand: &mut impl FnMut(bool, String)) {
     demand(
         (1..=CAP_S_MAX).contains(&rules.cap_s),
         format!(
@@ -163,10 +172,6 @@ pub fn check(rules: &Rules) -> Vec<String> {
             format!("found a latency rule with shares {ok} and {slow}, expected 0 < ok < slow < 1"),
         );
     }
-    if wrong.is_empty() {
-        wrong.extend(check_length(rules));
-    }
-    wrong
 }
 
 fn check_signals(rules: &Rules, demand: &mut impl FnMut(bool, String)) {
