@@ -1,8 +1,32 @@
-//! Several signals, latency, wrong rules, and what a watch shows while it runs.
+//! Flapping, several signals, latency, wrong rules, and what a watch shows while it runs.
 
 use super::super::check as rules_check;
 use super::*;
 use crate::model::probe::LogLine;
+
+#[test]
+fn flapping() {
+    let pattern = times(10, &format!("{}xx", times(18, ".")));
+    check(
+        Stage::Bake,
+        &pattern,
+        Call::Unhealthy,
+        59,
+        "web: flapping, 3 total outages within 180 s",
+    );
+    let partial = times(10, &format!("{}11", times(18, ".")));
+    check(
+        Stage::Bake,
+        &format!("{partial}{}", times(700, ".")),
+        Call::Healthy,
+        900,
+        "no alarm",
+    );
+    let mut off = stage_rules(Stage::Bake);
+    off.flap_episodes = 0;
+    let verdict = judged(off, probes("web", &format!("{pattern}{}", times(700, "."))));
+    expect(&verdict, Call::Healthy, 900, "no alarm");
+}
 
 #[test]
 fn several_signals() {
