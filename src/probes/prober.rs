@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-/// Probes to the service under way at once. A service that lets more pile up does not answer in time, and this machine
-/// must not run out of sockets over it.
+/// Probes of one signal under way at once. A service that lets more pile up does not answer in time, and this machine
+/// must not run out of sockets over it. Counted for each signal, so that one that hangs never fails another.
 pub const IN_FLIGHT_MAX: usize = 50;
 
 /// A probe that this machine could not send within this time of its due time is left out: its own stall says nothing of
@@ -52,13 +52,13 @@ impl Prober {
     ) -> JoinHandle<()> {
         let desk = Desk {
             http,
+            in_flight: vec![0; signals.len()],
             signals: signals.into_iter().map(Arc::new).collect(),
             control: control.map(Arc::new),
             deadline,
             began: Instant::now(),
             tx,
             under_way: JoinSet::new(),
-            service_under_way: 0,
             open: VecDeque::new(),
             done: 0,
         };
@@ -92,8 +92,9 @@ struct Desk {
     began: Instant,
     tx: mpsc::Sender<Tick>,
     /// Dropped with the desk, which ends every request.
-    under_way: JoinSet<Probe>,
-    service_under_way: usize,
+    under_way: JoinSet<(Whom, Probe)>,
+    /// Of each signal, by its index.
+    in_flight: Vec<usize>,
     /// Probes still under way in each second that was scheduled and is not done, the oldest first.
     open: VecDeque<usize>,
     /// Seconds that are done.
@@ -142,7 +143,12 @@ impl Desk {
                 biased;
                 () = sleep_until(due) => return Ok(()),
                 Some(joined) = self.under_way.join_next() => match joined {
-                    Ok(probe) => self.tell(probe).await?,
+                    Ok((whom, probe)) => {
+                        if let Some(count) = self.in_flight_of(whom) {
+                            *count -= 1;
+                        }
+                        self.tell(probe).await?;
+                    }
                     // Nobody aborts a probe but by dropping the desk: it panicked, and so do we.
                     Err(join) => std::panic::resume_unwind(join.into_panic()),
                 },
@@ -161,24 +167,19 @@ impl Desk {
             .open
             .back_mut()
             .expect("the second being scheduled is open") += 1;
-        if matches!(whom, Whom::Signal(_)) {
-            if IN_FLIGHT_MAX <= self.service_under_way {
+        if let Some(count) = self.in_flight_of(whom) {
+            if IN_FLIGHT_MAX <= *count {
                 let why = format!("{IN_FLIGHT_MAX} probes in flight: no answer in time");
                 let answer = Answer {
                     status: None,
                     class: Class::Fail { why },
                 };
-                self.service_under_way += 1;
-                let probe = told(
-                    due_ms,
-                    self.subject(whom),
-                    self.deadline,
-                    self.deadline,
-                    answer,
-                );
-                return self.tell(probe).await;
+                let subject = self.subject(whom);
+                return self
+                    .tell(told(due_ms, subject, self.deadline, self.deadline, answer))
+                    .await;
             }
-            self.service_under_way += 1;
+            *count += 1;
         }
         let (http, deadline) = (self.http.clone(), self.deadline);
         let subject = self.subject(whom);
@@ -190,14 +191,14 @@ impl Desk {
                     .expect("scheduled only when there is one");
                 self.under_way.spawn(async move {
                     let answer = ask::control(&http, &url, deadline).await;
-                    told(due_ms, subject, due.elapsed(), deadline, answer)
+                    (whom, told(due_ms, subject, due.elapsed(), deadline, answer))
                 });
             }
             Whom::Signal(index) => {
                 let signal = Arc::clone(self.signals.get(index).expect("an index of this Vec"));
                 self.under_way.spawn(async move {
                     let answer = ask::service(&http, &signal, deadline).await;
-                    told(due_ms, subject, due.elapsed(), deadline, answer)
+                    (whom, told(due_ms, subject, due.elapsed(), deadline, answer))
                 });
             }
         }
@@ -214,11 +215,15 @@ impl Desk {
         }
     }
 
-    async fn tell(&mut self, probe: Probe) -> Result<(), Closed> {
-        match probe.aim {
-            Aim::Service => self.service_under_way -= 1,
-            Aim::Control => (),
+    fn in_flight_of(&mut self, whom: Whom) -> Option<&mut usize> {
+        match whom {
+            // One per second and with a deadline of seconds: they cannot pile up.
+            Whom::Control => None,
+            Whom::Signal(index) => self.in_flight.get_mut(index),
         }
+    }
+
+    async fn tell(&mut self, probe: Probe) -> Result<(), Closed> {
         let second = probe.due_ms / 1000;
         self.tx
             .send(Tick::Probe(probe))
