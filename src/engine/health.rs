@@ -7,7 +7,7 @@ use super::request::{self, Health, Latency};
 use crate::decide::judge::{self, Judge};
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::probe::{Class, LogLine, Probe, Rules, Stage};
+use crate::model::probe::{LogLine, Rules, Stage};
 use crate::model::verdict::{Call, Verdict};
 use crate::net;
 use crate::probes::{BodyMatch, Method, Prober, Signal, StatusSet, Tick};
@@ -161,10 +161,7 @@ impl<'a> Ward<'a> {
         rules: Rules,
     ) -> Result<(Verdict, Vec<f64>), Failure> {
         let (stage, cap_s) = (rules.stage, rules.cap_s);
-        let gating = rules.gating.clone();
         let mut judge = Judge::new(rules);
-        let mut latencies_ms = Vec::new();
-        let mut last_ms = 0;
         loop {
             let tick = tokio::select! {
                 biased;
@@ -173,8 +170,6 @@ impl<'a> Ward<'a> {
             };
             match tick {
                 Some(Tick::Probe(probe)) => {
-                    last_ms = probe.due_ms;
-                    latencies_ms.extend(latency(&probe, &gating));
                     self.write(&LogLine::Probe(probe.clone()))?;
                     judge.probe(probe);
                 }
@@ -186,11 +181,14 @@ impl<'a> Ward<'a> {
                         cap_s,
                     });
                     if let Some(verdict) = verdict {
-                        return Ok((verdict, latencies_ms));
+                        return Ok((verdict, judge.latencies_ms().to_vec()));
                     }
                 }
                 None => {
-                    self.write(&LogLine::Cut { due_ms: last_ms })?;
+                    self.write(&LogLine::Cut {
+                        due_ms: judge.cut_at_ms(),
+                    })?;
+                    let latencies_ms = judge.latencies_ms().to_vec();
                     return Ok((judge.finish(true), latencies_ms));
                 }
             }
@@ -276,13 +274,4 @@ fn lay_over(rules: &mut Rules, health: &Health) {
         Stage::Detect => health.cap.as_secs(),
         Stage::Bake => health.bake.as_secs(),
     };
-}
-
-/// The latency of an answered probe of a gating signal.
-fn latency(probe: &Probe, gating: &[String]) -> Option<f64> {
-    let counts = probe.aim == crate::model::probe::Aim::Service && gating.contains(&probe.signal);
-    match probe.class {
-        Class::Ok if counts => Some(probe.latency_ms),
-        Class::Ok | Class::Fail { why: _ } | Class::Config { why: _ } => None,
-    }
 }

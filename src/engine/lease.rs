@@ -68,6 +68,7 @@ impl Leases {
     }
 
     /// Renews until dropped; run beside the work.
+    #[expect(clippy::infinite_loop, reason = "it is dropped when the work is done")]
     pub(super) async fn renew(&self, operation: &Operation) {
         loop {
             tokio::time::sleep(RENEWAL).await;

@@ -313,7 +313,7 @@ pub(super) fn none_good(located: &Located) -> Failure {
             "raise retention-days of upload-artifact; now: --artifact FILE with a copy of the release"
         }
         Some(("other branch", _)) => "name the branch that releases: --branch",
-        Some(("no artifact", _) | ("several artifacts", _)) => {
+        Some(("no artifact" | "several artifacts", _)) => {
             "name the artifact of the release: --artifact-name"
         }
         Some(("no deploy job", _)) => {

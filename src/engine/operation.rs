@@ -6,7 +6,7 @@ use super::{Ending, Finished, ended_event};
 use crate::model::event::{Began, Ended, EventKind, JOURNAL_SCHEMA};
 use crate::model::ids::RunId;
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::payload::Digest;
+use crate::model::payload::{Digest, hex};
 use crate::model::state::State;
 use crate::report::actions::Commands;
 use crate::report::journal::{JOURNAL_NAME, Journal};
@@ -314,11 +314,8 @@ fn operation_id(now: Timestamp, verb: &str) -> Result<String, Failure> {
     let mut random = [0; 3];
     getrandom::fill(&mut random)
         .map_err(|error| Failure::msg(Outcome::Error, format!("no random numbers: {error}")))?;
-    let suffix: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!(
-        "{}-{verb}-{suffix}",
-        now.strftime("%Y%m%dT%H%M%SZ")
-    ))
+    let time = now.strftime("%Y%m%dT%H%M%SZ");
+    Ok(format!("{time}-{verb}-{}", hex(&random)))
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use crate::decide::diff;
 use crate::decide::guard::{self, Refusal};
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::payload::Verified;
+use crate::model::payload::{Verified, hex};
 use crate::model::plan::{Change, Permitted, PermittedChange};
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
 use crate::targets::{ReleaseFacts, Target, TargetError};
@@ -364,8 +364,5 @@ fn op_id(operation: &Operation, change: &Change) -> String {
         change.to()
     );
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(hash.get(..6).unwrap_or_default())
 }

@@ -194,7 +194,7 @@ impl fmt::Display for Rejection {
             Self::NotCompleted { status } => write!(f, "not completed ({status})"),
             Self::NotSuccessful { conclusion } => write!(f, "concluded {conclusion}"),
             Self::OtherBranch { found } => write!(f, "on branch {found}"),
-            Self::OtherTitle { found } => write!(f, "titled {found:?}"),
+            Self::OtherTitle { found } => write!(f, "titled \"{found}\""),
             Self::EventNotAllowed { event } => write!(f, "event {event} is not allowed"),
             Self::Fork => f.write_str("comes from a fork"),
             Self::OtherWorkflow { path } => write!(f, "of another workflow ({path})"),

@@ -11,6 +11,16 @@ use std::str::FromStr;
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
+/// Lower-case hex digits, two for each byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).expect("a nibble is a hex digit"));
+        }
+        text
+    })
+}
+
 /// What was written where a sha256 was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("found digest {found:?}, expected sha256: and 64 hex digits")]
@@ -25,7 +35,7 @@ impl Digest {
 
     /// The 64 hex digits alone, as `sha256sum` prints them.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0)
     }
 
     /// The first 12 hex digits: for people, and for directory names.

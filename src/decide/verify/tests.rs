@@ -1,3 +1,5 @@
+//! Every word on a payload, weighed.
+
 use super::*;
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::payload::{Shape, Verified};

@@ -12,6 +12,7 @@ use crate::model::state::{Revision, Slot};
 use crate::targets::{ReleaseFacts, Target};
 use anyhow::Context as _;
 use indexmap::IndexMap;
+use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -186,12 +187,11 @@ fn answer(request: &Request, release: &Release, path: &Path) -> Finished {
         } else {
             "wrote"
         };
-        let slots = release
-            .slots
-            .iter()
-            .map(|(slot, pin)| format!("  {slot}  {}\n", pin.revision))
-            .collect::<String>();
-        format!("{verb} {}\n{slots}", path.display())
+        let mut text = format!("{verb} {}\n", path.display());
+        for (slot, pin) in &release.slots {
+            writeln!(text, "  {slot}  {}", pin.revision).expect("a string takes everything");
+        }
+        text
     };
     Finished { outcome, stdout }
 }

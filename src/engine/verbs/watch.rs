@@ -1,5 +1,6 @@
 //! `watch`: the judging half of `deploy`, after a deploy step of the user's own; and what both do with the verdict.
 
+use crate::decide::guard::{self, Deployment};
 use crate::decide::mitigate::{self, Next};
 use crate::engine::fetch::{self, InHand};
 use crate::engine::health::Ward;
@@ -31,7 +32,7 @@ pub(in crate::engine) async fn run(operation: &Operation) -> Result<Ending, Fail
     {
         let mut facts = operation.facts();
         facts.run = operation.request.context.run_id;
-        facts.commit = operation.request.context.sha.clone();
+        facts.commit.clone_from(&operation.request.context.sha);
     }
     let found = Found::Judged(ward.judge().await?);
     operation.cut()?;
@@ -99,11 +100,28 @@ fn stopped_by_policy(outcome: Outcome, why: &str) -> Ending {
     }
 }
 
-/// Rolling back what was already rolled back from is ping-pong: history says whether this revision was.
+/// Rolling back what was already rolled back from is ping-pong: `decide` says whether history holds one of this deployment.
 fn rolled_back_before(operation: &Operation) -> bool {
     let past = history::read(&operation.request.state_dir);
-    let now = operation.facts().after.clone();
-    past.rolled_back_from(&operation.request.environment.name, &now)
+    let context = &operation.request.context;
+    let slots = operation.facts().after.clone();
+    let deployment = Deployment {
+        run: context.run_id,
+        attempt: context.attempt,
+        slots: slots
+            .into_iter()
+            .filter_map(|(slot, held)| Some((slot, held.revision?)))
+            .collect(),
+    };
+    let refusal = guard::automatic(
+        &past.rollbacks(&operation.request.environment.name),
+        &deployment,
+    )
+    .err();
+    if let Some(refusal) = &refusal {
+        operation.warn(refusal.to_string());
+    }
+    refusal.is_some()
 }
 
 async fn roll_back(

@@ -28,6 +28,8 @@ pub struct Entry {
     pub proved_bad: bool,
     /// What was rolled back from.
     pub bad: PastRelease,
+    /// Attempt of the run that was deployed or rolled back from.
+    pub attempt: Option<u32>,
     /// What is in place since.
     pub good: PastRelease,
     pub before: State,
@@ -63,6 +65,11 @@ pub struct PastRelease {
 }
 
 impl Entry {
+    /// A deploy that was judged healthy: whatever was said of the release before, it works now.
+    pub(super) fn proved_good(&self) -> bool {
+        self.outcome == Some(Outcome::Healthy) && matches!(self.verb.as_str(), "deploy" | "watch")
+    }
+
     /// `None` when the events do not begin with `began`.
     pub(super) fn of(journal: &Path, story: Story<'_>) -> Option<Self> {
         let began = story.began()?;
@@ -89,6 +96,7 @@ impl Entry {
             changed: story.changed(),
             proved_bad: (story.is_rollback() && story.changed()) || story.found_unhealthy(),
             bad: bad(&story),
+            attempt: began.attempt,
             good: PastRelease {
                 run: ended.and_then(|ended| ended.run),
                 commit: ended.and_then(|ended| ended.commit.clone()),

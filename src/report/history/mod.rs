@@ -12,9 +12,10 @@ pub use render::{render_json, render_text};
 use super::journal::{self, JOURNAL_NAME};
 use super::story::Story;
 use super::words;
+use crate::decide::guard::{Deployment, PastRollback};
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::outcome::Outcome;
-use crate::model::state::{Revision, Slot, State};
+use crate::model::state::{Revision, Slot};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs;
@@ -156,13 +157,14 @@ impl History {
         format!("{:#}\n", render_json(self))
     }
 
-    /// Runs whose release was rolled back from, each with the reason: never candidates again.
+    /// Runs whose release was rolled back from, each with the reason: no candidates until one is judged healthy later.
     pub fn bad_runs(&self, environment: &str) -> BTreeMap<RunId, String> {
         let mut out = BTreeMap::new();
         for entry in self.of(environment) {
-            if entry.proved_bad
-                && let Some(run) = entry.bad.run
-            {
+            if let Some(run) = entry.good.run.filter(|_| entry.proved_good()) {
+                out.remove(&run);
+            }
+            if let Some(run) = entry.bad.run.filter(|_| entry.proved_bad) {
                 out.insert(run, bad_reason(entry));
             }
         }
@@ -173,10 +175,11 @@ impl History {
     pub fn bad_commits(&self, environment: &str) -> BTreeMap<CommitSha, String> {
         let mut out = BTreeMap::new();
         for entry in self.of(environment) {
-            if entry.proved_bad
-                && let Some(commit) = &entry.bad.commit
-            {
-                out.insert(CommitSha(commit.clone()), bad_reason(entry));
+            if let Some(commit) = entry.good.commit.clone().filter(|_| entry.proved_good()) {
+                out.remove(&CommitSha(commit));
+            }
+            if let Some(commit) = entry.bad.commit.clone().filter(|_| entry.proved_bad) {
+                out.insert(CommitSha(commit), bad_reason(entry));
             }
         }
         out
@@ -200,18 +203,24 @@ impl History {
             .collect()
     }
 
-    /// Whether what a target holds now was rolled back from automatically before: doing it again would be ping-pong.
-    /// It is the same deployment when every slot that was rolled back then holds the bad revision again.
-    pub fn rolled_back_from(&self, environment: &str, now: &State) -> bool {
-        let holds = |past: &RolledBackFrom| {
-            now.get(&past.slot)
-                .is_some_and(|held| held.revision.as_ref() == Some(&past.revision))
-        };
-        self.of(environment).any(|entry| {
-            entry.rollback == Rollback::Automatic
-                && !entry.rolled_back_from.is_empty()
-                && entry.rolled_back_from.iter().all(holds)
-        })
+    /// Every rollback of this environment, oldest first, as `decide` asks for them before an automatic one.
+    pub fn rollbacks(&self, environment: &str) -> Vec<PastRollback> {
+        self.of(environment)
+            .filter(|entry| entry.rollback != Rollback::No)
+            .map(|entry| PastRollback {
+                bad: Deployment {
+                    run: entry.bad.run,
+                    attempt: entry.attempt,
+                    slots: entry
+                        .rolled_back_from
+                        .iter()
+                        .map(|past| (past.slot.clone(), past.revision.clone()))
+                        .collect(),
+                },
+                automatic: entry.rollback == Rollback::Automatic,
+                id: entry.id.clone(),
+            })
+            .collect()
     }
 
     fn of(&self, environment: &str) -> impl Iterator<Item = &Entry> {

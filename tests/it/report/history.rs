@@ -1,10 +1,10 @@
 //! History over several journals, broken and unfinished ones among them.
 
 use super::sample;
+use lastgood::decide::guard::{Deployment, automatic};
 use lastgood::model::event::{Event, EventKind};
 use lastgood::model::ids::{CommitSha, RunId};
 use lastgood::model::outcome::Outcome;
-use lastgood::model::state::State;
 use lastgood::report::Sink as _;
 use lastgood::report::history::{self, History, figures};
 use lastgood::report::journal::Journal;
@@ -155,18 +155,21 @@ fn the_same_bad_deployment_is_known_again_and_another_one_is_not() {
     let past = past();
     let bad = &past.rollbacks_from("production")[0];
     assert!(bad.automatic);
-    let held = |name: &lastgood::model::state::Revision| -> State {
-        let held = lastgood::model::state::Held {
-            revision: Some(name.clone()),
-            phase: lastgood::model::state::Phase::Running,
-        };
-        State::from_iter([(bad.slot.clone(), held)])
+    let deployment = |attempt, revision: &lastgood::model::state::Revision| Deployment {
+        run: Some(RunId(46)),
+        attempt,
+        slots: [(bad.slot.clone(), revision.clone())].into(),
     };
-    assert!(past.rolled_back_from("production", &held(&bad.revision)));
-    assert!(!past.rolled_back_from("staging", &held(&bad.revision)));
-    let other = lastgood::model::state::Revision("sha256:other".to_owned());
-    assert!(!past.rolled_back_from("production", &held(&other)));
-    assert!(!past.rolled_back_from("production", &State::new()));
+    let known = past.rollbacks("production");
+    let same = deployment(known[0].bad.attempt, &bad.revision);
+    assert_eq!(known[0].bad.run, same.run);
+    assert!(automatic(&known, &same).is_err());
+    assert!(automatic(&past.rollbacks("staging"), &same).is_ok());
+    let again = deployment(Some(9), &bad.revision);
+    assert!(
+        automatic(&known, &again).is_ok(),
+        "a re-run is a person's decision"
+    );
 }
 
 #[test]
