@@ -159,8 +159,8 @@ impl Stage {
         let run = GOOD_RUN.to_string();
         let setup = [
             "rollback",
-            "--environment",
-            "empty-server",
+            "--config",
+            ".github/setup.yml",
             "--run-id",
             &run,
             "--state-dir",
