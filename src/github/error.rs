@@ -1,7 +1,7 @@
 //! What GitHub answers instead of what was asked for, told apart by what to do next. The reading of status, headers and
-//! body is here; the advice to the operator is in `failure`, the waiting in `retry`.
+//! body is here; the advice to the operator is in `failure`, the waiting in `transport`.
 
-use super::retry::RateHeaders;
+use super::rate::Limit;
 use super::wire::WireError;
 use crate::model::ids::{CommitSha, RepoName, RunId};
 use http::{HeaderMap, StatusCode};
@@ -107,7 +107,7 @@ pub(super) struct Failed {
 pub(super) enum Again {
     Never,
     AfterBackoff,
-    AfterRateLimit(RateHeaders),
+    AfterRateLimit(Limit),
 }
 
 impl Failed {
@@ -139,7 +139,7 @@ pub(super) fn read(
     let said = wire
         .as_ref()
         .map_or_else(String::new, |wire| cut(&wire.message));
-    let rate = RateHeaders::read(headers);
+    let rate = Limit::read(headers);
     let what = what.clone();
     match status {
         StatusCode::UNAUTHORIZED => Failed::for_good(GithubError::TokenRejected { said }),
@@ -172,7 +172,7 @@ pub(super) fn read(
 fn limited_or_forbidden(
     status: StatusCode,
     headers: &HeaderMap,
-    rate: RateHeaders,
+    rate: Limit,
     said: String,
     needed: &str,
 ) -> Failed {
@@ -181,11 +181,12 @@ fn limited_or_forbidden(
         value.unwrap_or("unknown").to_owned()
     };
     let lower = said.to_lowercase();
-    if rate.remaining == Some(0) && rate.retry_after_s.is_none() {
+    if rate.headers.remaining == Some(0) && rate.headers.retry_after_s.is_none() {
         return Failed {
             error: Box::new(GithubError::RateLimited {
                 until: rate
-                    .reset
+                    .headers
+                    .reset_unix
                     .and_then(|reset| Timestamp::from_second(reset).ok()),
                 limit: text("x-ratelimit-limit"),
                 used: text("x-ratelimit-used"),
@@ -195,7 +196,7 @@ fn limited_or_forbidden(
         };
     }
     if status == StatusCode::TOO_MANY_REQUESTS
-        || rate.retry_after_s.is_some()
+        || rate.headers.retry_after_s.is_some()
         || lower.contains("secondary rate limit")
     {
         return Failed {

@@ -5,7 +5,7 @@
 mod client;
 mod error;
 mod failure;
-mod retry;
+mod rate;
 mod transport;
 mod wire;
 

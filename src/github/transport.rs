@@ -4,7 +4,8 @@
 
 use super::client::Limits;
 use super::error::{self, Again, Failed, GithubError, Missing};
-use super::retry::{RateHeaders, TRIES_MAX, Wait, backoff, rate_limit_wait};
+use super::rate::Limit;
+use crate::decide::pace::{Backoff, Wait, rate_limit_wait};
 use crate::model::secret::Secret;
 use crate::net;
 use anyhow::Context as _;
@@ -121,6 +122,7 @@ impl Transport {
         let mut waited_for_limits = Duration::ZERO;
         let mut limited = 0;
         let mut tries = 1;
+        let mut pauses = Backoff::new(self.limits.backoff_unit);
         loop {
             let tried = self.try_once(call).await.and_then(|answer| {
                 read(answer).map_err(|why| Failed::for_now(GithubError::Unreadable { why }))
@@ -132,20 +134,22 @@ impl Transport {
             let pause = match again {
                 Again::Never => return Err(*error),
                 Again::AfterBackoff => {
-                    let pause = backoff(self.limits.backoff_unit, tries);
                     let busy = started.elapsed().saturating_sub(waited_for_limits);
-                    if tries == TRIES_MAX || self.limits.total < busy + pause {
+                    let pause = pauses
+                        .next()
+                        .filter(|pause| busy + *pause <= self.limits.total);
+                    let Some(pause) = pause else {
                         return Err(with_tries(*error, tries));
-                    }
+                    };
                     tries += 1;
                     pause
                 }
-                Again::AfterRateLimit(headers) => {
+                Again::AfterRateLimit(limit) => {
                     let left = self
                         .limits
                         .rate_limit_wait_max
                         .saturating_sub(waited_for_limits);
-                    let pause = match limit_pause(headers, limited, left) {
+                    let pause = match limit_pause(limit, limited, left) {
                         Ok(pause) => pause,
                         Err(until) => return Err(with_until(*error, until)),
                     };
@@ -314,18 +318,12 @@ fn page(found: String, expected: &'static str) -> Failed {
 }
 
 /// How long to wait for a rate limit, or when it ends if that is too long.
-fn limit_pause(
-    headers: RateHeaders,
-    limited: u32,
-    left: Duration,
-) -> Result<Duration, Option<i64>> {
-    // A server that says "in 0 seconds" for ever is not asked for ever.
-    if limited == TRIES_MAX {
-        return Err(None);
-    }
-    match rate_limit_wait(headers, limited, left) {
+fn limit_pause(limit: Limit, limited: u32, left: Duration) -> Result<Duration, Option<i64>> {
+    // Without the server's time a wait for its reset cannot be told: from the beginning of time it is longer than any cap.
+    let now = limit.now_unix.unwrap_or(0);
+    match rate_limit_wait(limit.headers, limited, now, left) {
         Wait::Sleep(pause) => Ok(pause),
-        Wait::GiveUp { until } => Err(until),
+        Wait::GiveUp { until } => Err(until.filter(|_| limit.now_unix.is_some())),
     }
 }
 
