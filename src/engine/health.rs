@@ -28,6 +28,7 @@ pub(super) struct Ward<'a> {
     control: Option<url::Url>,
     log: BufWriter<File>,
     log_path: PathBuf,
+    is_log_told: bool,
     /// Latencies of the healthy service before the deploy, in milliseconds.
     baseline: Option<Measured>,
 }
@@ -64,6 +65,7 @@ impl<'a> Ward<'a> {
             control,
             log: BufWriter::new(log),
             log_path,
+            is_log_told: false,
             baseline: None,
         };
         ward.check()?;
@@ -146,7 +148,9 @@ impl<'a> Ward<'a> {
             .flush()
             .with_context(|| format!("could not write {}", self.log_path.display()))?;
         let (verdict, latencies_ms) = judged?;
-        self.operation.left(LEFT_PROBES, &self.log_path);
+        if !std::mem::replace(&mut self.is_log_told, true) {
+            self.operation.left(LEFT_PROBES, &self.log_path);
+        }
         self.operation.tell(EventKind::Judged {
             stage,
             verdict: verdict.clone(),

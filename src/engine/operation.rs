@@ -124,9 +124,11 @@ impl Operation {
 
     /// Says where something was left for people.
     pub(super) fn left(&self, what: &str, path: &Path) {
+        // Short where it can be: paths are read by people who stand in the working directory.
+        let short = path.strip_prefix(&self.request.process.dir).unwrap_or(path);
         self.tell(EventKind::Left {
             what: what.to_owned(),
-            path: path.display().to_string(),
+            path: short.display().to_string(),
         });
     }
 

@@ -13,6 +13,8 @@ use crate::model::plan::{Change, Permitted, PermittedChange};
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
 use crate::targets::{ReleaseFacts, Target, TargetError};
 use sha2::{Digest as _, Sha256};
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// A permitted plan for one target, with what it needs.
@@ -266,17 +268,12 @@ async fn apply_one(
     Ok(())
 }
 
-/// What the target says of the failing release, kept before it is replaced. Failing to is a warning.
+/// What the target says of the release that is about to be replaced. Failing to keep it is a warning.
 async fn keep_evidence(operation: &Operation) {
     for target in &operation.targets {
         for (name, text) in target.evidence().await {
-            let dir = operation.dir.join("evidence");
-            let path = dir.join(format!("{}-{name}", target.name()));
-            match std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(&path, text)) {
-                Ok(()) => operation.tell(EventKind::Left {
-                    what: format!("{name} of {}", target.name()),
-                    path: path.display().to_string(),
-                }),
+            match write_evidence(operation, target.name(), &name, &text) {
+                Ok(path) => operation.left(&format!("{name} of {}", target.name()), &path),
                 Err(error) => operation.warn(format!(
                     "could not keep {name} of {}: {error}",
                     target.name()
@@ -284,6 +281,26 @@ async fn keep_evidence(operation: &Operation) {
             }
         }
     }
+}
+
+/// A deploy that rolls back keeps evidence twice: the second never overwrites the first.
+fn write_evidence(
+    operation: &Operation,
+    target: &str,
+    name: &str,
+    text: &str,
+) -> std::io::Result<PathBuf> {
+    let dir = operation.dir.join("evidence");
+    std::fs::create_dir_all(&dir)?;
+    for n in 1_u32.. {
+        let path = dir.join(format!("{n}-{target}-{name}"));
+        match std::fs::File::create_new(&path) {
+            Ok(mut file) => return file.write_all(text.as_bytes()).map(|()| path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(std::io::Error::other("too many files"))
 }
 
 /// Once a release was judged good, older ones may go: by count, never what is in place or what it replaced.

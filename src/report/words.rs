@@ -65,7 +65,8 @@ pub fn bytes(count: u64) -> String {
 
 /// A share from 0 to 1 as `3.2 %`; whole percents from 10 % on.
 pub fn percent(share: f64) -> String {
-    let percent = share * 100.0;
+    // Adding zero takes the sign off a negative one.
+    let percent = share * 100.0 + 0.0;
     if percent <= 0.0 || percent >= 9.95 {
         format!("{percent:.0} %")
     } else if percent < 0.1 {

@@ -20,7 +20,7 @@ mod words;
 pub use latency::{LatencyCall, LatencyTest, deadline_ms, latency_rule};
 pub use replay::replay;
 pub use rules::{GATING_MAX, RULES_SCHEMA, advice, check, healthy_seconds, rules, with_baseline};
-pub use words::is_network;
+pub use words::{headline, is_network};
 
 use crate::model::probe::{Probe, Rules, Stage};
 use crate::model::release::Baseline;
@@ -318,7 +318,7 @@ impl Judge {
                 .max()
                 .unwrap_or(0),
             evidence,
-            notes: words::notes(self),
+            notes: words::notes(self, call),
         });
         self.pending.clear();
     }

@@ -3,7 +3,7 @@
 use super::signal::{Ground, Signal};
 use super::watch_latency::LatencyWatch;
 use super::{BASELINE_PROBES_MIN, Judge, interval, real};
-use crate::model::verdict::{Call, Verdict};
+use crate::model::verdict::{Call, Evidence, Verdict};
 
 /// How the reason of a verdict begins that failed on the runner's own network.
 const NETWORK: &str = "the runner's own network is in doubt";
@@ -11,6 +11,25 @@ const NETWORK: &str = "the runner's own network is in doubt";
 /// Whether this verdict is inconclusive because of the runner's own network: then nothing is rolled back, whatever the policy.
 pub fn is_network(verdict: &Verdict) -> bool {
     verdict.why.starts_with(NETWORK)
+}
+
+/// A verdict in one clause, for sentences about something else: the gating signal that fared worst, with its counts.
+pub fn headline(verdict: &Verdict) -> String {
+    let share = |evidence: &&Evidence| real(evidence.failures) / real(evidence.probes.max(1));
+    let gating = verdict
+        .evidence
+        .iter()
+        .filter(|evidence| evidence.gating && 0 < evidence.probes);
+    match gating.max_by(|a, b| share(a).total_cmp(&share(b))) {
+        Some(worst) => format!(
+            "{}: {} of {} probes failed ({})",
+            worst.signal,
+            worst.failures,
+            worst.probes,
+            percent(share(&worst))
+        ),
+        None => verdict.why.clone(),
+    }
 }
 
 pub(super) fn healthy(judge: &Judge) -> String {
@@ -190,7 +209,7 @@ pub(super) fn bake(judge: &Judge) -> (Call, String) {
     (Call::Healthy, why)
 }
 
-pub(super) fn notes(judge: &Judge) -> Vec<String> {
+pub(super) fn notes(judge: &Judge, call: Call) -> Vec<String> {
     let mut notes = Vec::new();
     for signal in &judge.signals {
         let name = &signal.name;
@@ -211,7 +230,8 @@ pub(super) fn notes(judge: &Judge) -> Vec<String> {
             notes.push(format!("{name}: would be unhealthy{observed}"));
         }
         match signal.outages() {
-            _ if signal.condemned => (),
+            // The reason of the verdict tells of them.
+            _ if signal.condemned || call == Call::Unhealthy => (),
             0 => (),
             1 => notes.push(format!("{name}: 1 transient outage{observed}")),
             outages => notes.push(format!("{name}: {outages} transient outages{observed}")),

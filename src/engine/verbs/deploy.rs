@@ -1,6 +1,7 @@
 //! `deploy`: measure a baseline, put this run's release in place, judge it, and when it is unhealthy put the last good
 //! one back.
 
+use crate::decide::judge;
 use crate::decide::mitigate::{self, Next};
 use crate::engine::fetch::{self, InHand};
 use crate::engine::operation::Operation;
@@ -86,7 +87,7 @@ impl Found {
 
     pub(in crate::engine) fn why(&self) -> String {
         match self {
-            Self::Judged(verdict) => verdict.why.clone(),
+            Self::Judged(verdict) => judge::headline(verdict),
             Self::Broken(failure) => failure.to_string(),
         }
     }
@@ -110,7 +111,11 @@ pub(in crate::engine) fn rolled_back(
     let outcome = after_rollback(verdict, watch::on_inconclusive(policy), Outcome::RolledBack);
     let ending = Ending::new(
         outcome,
-        format!("{why}; {}: {}", outcome.meaning(), verdict.why),
+        format!(
+            "{}; before: {why}; now: {}",
+            outcome.meaning(),
+            judge::headline(verdict)
+        ),
     );
     match verdict.call {
         Call::Healthy => ending.hint("the report says what was measured; fix forward, then deploy again"),

@@ -67,7 +67,7 @@ pub(in crate::engine) async fn mitigate(
             ))
         }
         Next::Stop { outcome } => Ok(stopped_by_policy(outcome, &why)),
-        Next::RollBack { why } => roll_back(operation, ward, &why).await,
+        Next::RollBack { why: _ } => roll_back(operation, ward, &why).await,
     }
 }
 

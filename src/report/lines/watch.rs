@@ -87,11 +87,13 @@ pub(super) fn verdict_lines(stage: Stage, verdict: &Verdict) -> Vec<Line> {
         ),
         tone,
     )];
-    for evidence in verdict
-        .evidence
-        .iter()
-        .filter(|evidence| evidence.failures > 0)
-    {
+    // With one signal the sentence above has said it all.
+    let told = if verdict.evidence.len() < 2 {
+        &[][..]
+    } else {
+        &verdict.evidence
+    };
+    for evidence in told.iter().filter(|evidence| evidence.failures > 0) {
         out.push(detail(evidence_words(evidence)));
     }
     for note in &verdict.notes {
