@@ -132,13 +132,7 @@ async fn located(operation: &Operation, mut search: Search<'_>) -> Result<InHand
         match fetch(operation, &search.client, &good.artifact, dir.path()).await {
             Ok(fetched) => {
                 search.conclude(Some(good.clone()));
-                tell_fetched(
-                    operation,
-                    &good.artifact.name,
-                    &fetched.0,
-                    good.artifact.digest,
-                    fetched.1,
-                );
+                tell_fetched(operation, &good.artifact.name, &fetched.0, fetched.1);
                 check_manifest(operation, &fetched.0, Some(&good.run))?;
                 return Ok(in_hand(operation, &good, fetched.0, dir));
             }
@@ -229,7 +223,7 @@ pub(super) async fn own_artifact(operation: &Operation, run: RunId) -> Result<In
     let (fetched, took) = fetch(operation, &client, &artifact, dir.path())
         .await
         .map_err(|error| error.failure(&artifact.name))?;
-    tell_fetched(operation, &artifact.name, &fetched, artifact.digest, took);
+    tell_fetched(operation, &artifact.name, &fetched, took);
     check_manifest(operation, &fetched, None)?;
     Ok(InHand {
         taken_as_is: taken_as_is(operation, &fetched),
@@ -254,7 +248,7 @@ pub(super) async fn from_file(operation: &Operation, path: &Path) -> Result<InHa
     let fetched = artifact::open_file(&path, dir.path(), &limits(operation))
         .await
         .map_err(|error| error.failure(&name))?;
-    tell_fetched(operation, &name, &fetched, None, started.elapsed());
+    tell_fetched(operation, &name, &fetched, started.elapsed());
     check_manifest(operation, &fetched, None)?;
     let manifest = fetched.manifest.clone();
     Ok(InHand {
@@ -354,24 +348,13 @@ fn download_dir(operation: &Operation) -> Result<TempDir, Failure> {
         })
 }
 
-/// Says whose word the artifact's bytes were held against: GitHub's digest when there was one.
-fn tell_fetched(
-    operation: &Operation,
-    name: &str,
-    fetched: &Fetched,
-    api: Option<Digest>,
-    took: Duration,
-) {
-    let other = fetched.promised_by.unwrap_or(Promise::Operator);
+/// Says whose word the bytes were held against: the strongest that was given.
+fn tell_fetched(operation: &Operation, name: &str, fetched: &Fetched, took: Duration) {
     operation.tell(EventKind::Fetched {
         name: name.to_owned(),
         size_bytes: fetched.blob.size_bytes,
         digest: fetched.blob.digest,
         took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        promised_by: if api.is_some() {
-            Promise::ArtifactDigest
-        } else {
-            other
-        },
+        promised_by: fetched.promised_by.unwrap_or(Promise::Operator),
     });
 }

@@ -59,7 +59,7 @@ pub(super) fn resolution(story: &Story<'_>) -> String {
         {
             put_line!(
                 out,
-                "Artifact {} has `{digest}`, as {promised_by} promised.\n",
+                "Artifact {} has `{digest}`, verified against {promised_by}.\n",
                 code(name)
             );
         }

@@ -72,7 +72,7 @@ pub fn of(event: &Event, report: Option<&str>) -> Vec<Line> {
         } => vec![head(
             "fetched",
             format!(
-                "{}, {} in {}; sha256 {} is what {promised_by} promised",
+                "{}, {} in {}; sha256 {}, verified against {promised_by}",
                 line(name, 80),
                 words::bytes(*size_bytes),
                 words::duration(*took_ms),
