@@ -81,18 +81,11 @@ pub(crate) async fn run(client: Client, run: &Run<'_>) -> anyhow::Result<Measure
     let status = tokio::time::timeout(TIME_MAX, command.status()).await??;
     let wall = began.elapsed();
     ensure!(status.success(), "it ended with {status}");
-    let text = fs::read_to_string(&figures)?;
-    let mut fields = text.split_whitespace().map(str::parse::<f64>);
-    let mut next = || {
-        fields
-            .next()
-            .context("GNU time wrote less than expected")?
-            .map_err(anyhow::Error::from)
-    };
+    let (cpu_s, peak_kib) = figures_of(&figures)?;
     let measured = Measured {
         wall_s: wall.as_secs_f64(),
-        cpu_s: next()? + next()?,
-        peak_mib: next()? / 1024.0,
+        cpu_s,
+        peak_mib: peak_kib / 1024.0,
     };
     for left in [out.to_owned(), out.with_extension("home")] {
         if left.exists() {
@@ -105,4 +98,39 @@ pub(crate) async fn run(client: Client, run: &Run<'_>) -> anyhow::Result<Measure
         }
     }
     Ok(measured)
+}
+
+/// CPU seconds of receiving the artifact and throwing it away.
+pub(crate) async fn receive(
+    api: &str,
+    token: &str,
+    id: u64,
+    root: &Path,
+    out: &Path,
+) -> anyhow::Result<f64> {
+    let figures = out.join("time");
+    let status = Command::new("/usr/bin/time")
+        .args(["-f", "%U %S %M", "-o"])
+        .arg(&figures)
+        .arg(root.join("benches/fetch/clients/receive.sh"))
+        .env("API", api)
+        .env("TOKEN", token)
+        .env("ID", id.to_string())
+        .status()
+        .await?;
+    ensure!(status.success(), "receiving ended with {status}");
+    Ok(figures_of(&figures)?.0)
+}
+
+/// CPU seconds and KiB, as GNU time wrote them.
+fn figures_of(file: &Path) -> anyhow::Result<(f64, f64)> {
+    let text = fs::read_to_string(file)?;
+    let mut fields = text.split_whitespace().map(str::parse::<f64>);
+    let mut next = || {
+        fields
+            .next()
+            .context("GNU time wrote less than expected")?
+            .map_err(anyhow::Error::from)
+    };
+    Ok((next()? + next()?, next()?))
 }

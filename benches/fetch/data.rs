@@ -2,6 +2,7 @@
 //! client as upload-artifact does it. Made once, and kept.
 
 use anyhow::{Context as _, ensure};
+use lastgood::model::payload::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{Read, Write as _};
@@ -107,10 +108,7 @@ fn write_tree(artifact: &Artifact, tree: &Path) -> anyhow::Result<()> {
         let file = tree.join(&path);
         fs::create_dir_all(file.parent().context("a file lies in a directory")?)?;
         fs::write(file, &bytes)?;
-        let hex: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = Digest::from_bytes(Sha256::digest(&bytes).into()).hex();
         sums.push(format!("{hex}  {path}\n"));
     }
     sums.sort_by(|a, b| a.get(66..).cmp(&b.get(66..)));

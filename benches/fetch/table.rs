@@ -64,14 +64,21 @@ pub(crate) fn rows(artifact: &str, all: &[(Client, Vec<Measured>)], floor: Floor
     }
     let cpu = median(ours, |run| run.cpu_s);
     let Floor {
-        sha_zip_s,
-        inflate_s,
-        sha_files_s,
+        sha_zip,
+        inflate,
+        sha_files,
+        write,
+        receive,
     } = floor;
+    let (sums, all) = (floor.sums(), floor.all());
     println!(
-        "| {artifact} | alone: sha256 {sha_zip_s:.2} + inflate {inflate_s:.2} + sha256 {sha_files_s:.2} | | {:.2} | | | | {:.2} |",
-        floor.sum_s(),
-        cpu / floor.sum_s()
+        "| {artifact} | alone: sha256 {sha_zip:.2} + inflate {inflate:.2} + sha256 {sha_files:.2} | | {sums:.2} | | | | {:.2} |",
+        cpu / sums
+    );
+    println!(
+        "| {artifact} | and receive {receive:.2} + write {write:.2} | | {all:.2} | | | <= 1.15: {} | {:.2} |",
+        word(cpu / all <= 1.15),
+        cpu / all
     );
 }
 

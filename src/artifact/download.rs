@@ -95,6 +95,7 @@ impl<'a> Download<'a> {
     pub(super) async fn begin(&mut self) -> Result<(), Trouble> {
         self.got = 0;
         self.resumed_at = None;
+        (self.waited, self.trickle_bytes) = (Duration::ZERO, 0);
         let (response, place) = match self.source.open().await.map_err(Trouble::Stop)? {
             Opened::Body(response) => (response, None),
             Opened::Url(url) => (

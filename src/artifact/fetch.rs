@@ -104,7 +104,11 @@ async fn in_memory(
     stage: &Arc<Stage>,
     limits: &Limits,
 ) -> Result<(Vec<FileFact>, Blob), Trouble> {
-    let mut bytes = BytesMut::from(first);
+    let total = download
+        .total()
+        .and_then(|total| usize::try_from(total).ok());
+    let mut bytes = BytesMut::with_capacity(total.unwrap_or_default());
+    bytes.extend_from_slice(&first);
     while let Some(piece) = download.piece().await? {
         bytes.extend_from_slice(&piece);
     }

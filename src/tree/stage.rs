@@ -23,21 +23,18 @@ impl Stage {
     /// Makes a stage inside `into`, which is made too when it is missing, and removes stages that no process uses.
     pub fn new(into: &Path) -> io::Result<Self> {
         fs::create_dir_all(into)?;
-        // Between its making and its locking a new stage looks abandoned: one at a time.
+        // Between its making and its locking a new stage looks abandoned: one at a time. Where there are no locks (some
+        // network file systems) nothing is swept.
         let door = directory(into)?;
-        flock(&door, FlockOperation::LockExclusive)?;
-        for entry in fs::read_dir(into)? {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-                let left = directory(&entry.path())?;
-                if flock(&left, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                    fs::remove_dir_all(entry.path())?;
-                }
-            }
+        if flock(&door, FlockOperation::LockExclusive).is_ok() {
+            sweep(into)?;
         }
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(into)?;
         let lock = directory(dir.path())?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        if let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            // Then nobody sweeps either.
+            tracing::debug!(%error, "no locks on this file system");
+        }
         fs::create_dir(dir.path().join("tree"))?;
         Ok(Self {
             dir,
@@ -76,6 +73,26 @@ impl Stage {
         fs::rename(&tree, &to)?;
         Ok(to)
     }
+}
+
+/// Removes stages that no process holds.
+fn sweep(into: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(into)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        // Whoever holds it may be removing it right now.
+        let Ok(left) = directory(&entry.path()) else {
+            continue;
+        };
+        if flock(&left, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(%error, "could not remove what a killed process left");
+        }
+    }
+    Ok(())
 }
 
 fn directory(path: &Path) -> io::Result<OwnedFd> {
