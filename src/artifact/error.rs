@@ -40,9 +40,9 @@ pub enum FetchError {
     /// Where the bytes are could not be asked.
     #[error("{0}")]
     Source(Failure),
-    #[error("could not write it to disk: {0}")]
+    #[error("could not write it to disk")]
     Disk(#[source] io::Error),
-    #[error("could not read {path}: {cause}")]
+    #[error("could not read {path}")]
     File {
         path: String,
         #[source]

@@ -5,6 +5,7 @@ use super::groups::{
 };
 use super::values::{self, RevisionArg};
 use super::{Parts, help};
+use crate::config::file::OnInconclusive;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -51,6 +52,9 @@ pub struct Rollback {
     pub choice: ChoiceArgs,
     #[command(flatten)]
     pub changes: ChangeArgs,
+    /// What a lack of evidence about the release that was put back leads to: fail (default) or pass
+    #[arg(long, value_name = "WHAT", help_heading = "Policy")]
+    pub on_inconclusive: Option<OnInconclusive>,
     #[command(flatten)]
     pub source: SourceArgs,
     #[command(flatten)]
@@ -181,7 +185,10 @@ impl Verb {
                 targets: verb.targets,
                 health: verb.health,
                 changes: verb.changes,
-                ..Parts::default()
+                policy: PolicyArgs {
+                    on_inconclusive: verb.on_inconclusive,
+                    ..PolicyArgs::default()
+                },
             },
             Self::Deploy(verb) => Parts {
                 github: verb.github,
