@@ -45,6 +45,8 @@ pub(super) struct Download<'a> {
     resumed_at: Option<u64>,
     failed: u32,
     all_failed: u32,
+    /// What did not match at the last try.
+    mismatch: Option<Mismatch>,
     /// Time waited, and bytes that came, since there were enough of them.
     waited: Duration,
     trickle_bytes: usize,
@@ -73,6 +75,7 @@ impl<'a> Download<'a> {
             resumed_at: None,
             failed: 0,
             all_failed: 0,
+            mismatch: None,
             waited: Duration::ZERO,
             trickle_bytes: 0,
         }
@@ -200,6 +203,12 @@ impl<'a> Download<'a> {
             .is_some_and(|at| WORTH_IT_BYTES <= self.got - at)
         {
             self.failed = 0;
+        }
+        // Bytes can be damaged on the way once; the same wrong bytes again are what lies there.
+        if let FetchError::Mismatch(mismatch) = &error
+            && self.mismatch.replace(mismatch.clone()).as_ref() == Some(mismatch)
+        {
+            return Err(error);
         }
         self.failed += 1;
         self.all_failed += 1;
