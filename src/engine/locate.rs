@@ -107,7 +107,7 @@ impl<'a> Search<'a> {
         let run = client
             .run(id)
             .await
-            .map_err(|error| error.failure(&format!("run {id}")))?;
+            .map_err(|error| error.failure("could not look up the named run"))?;
         let mut search = Self {
             operation,
             client,
@@ -138,10 +138,12 @@ impl<'a> Search<'a> {
                 .client
                 .runs(&self.policy.workflow, page, filtered_by_branch)
                 .await;
-            let runs = match runs {
-                Ok(runs) => runs,
-                Err(error) => return Err(self.advise(error).await),
-            };
+            let runs = runs.map_err(|error| {
+                error.failure(&format!(
+                    "could not list the runs of {}",
+                    self.policy.workflow
+                ))
+            })?;
             let is_last = runs.len() < 100;
             for run in runs {
                 let is_new = !self.passed_over.iter().any(|over| over.run == run.id);
@@ -156,23 +158,6 @@ impl<'a> Search<'a> {
             }
         }
         Ok(passed)
-    }
-
-    /// A missing workflow is answered with the names of those that exist: one more request, once.
-    async fn advise(&self, error: GithubError) -> Failure {
-        let is_missing = matches!(error, GithubError::NotFound { .. });
-        let failure = error.failure(&format!("the runs of workflow {}", self.policy.workflow));
-        if !is_missing {
-            return failure;
-        }
-        match self.client.workflows().await {
-            Ok(names) if !names.is_empty() => failure.hint(format!(
-                "workflows of {}: {}",
-                self.client.repo(),
-                names.join(", ")
-            )),
-            Ok(_) | Err(_) => failure,
-        }
     }
 
     fn pass_over(&mut self, run: &Run, why: Rejection) {
@@ -203,8 +188,9 @@ impl<'a> Search<'a> {
 
     /// The checks that cost a request each.
     async fn check(&self, run: &Run) -> Result<Result<KnownGood, Rejection>, Failure> {
-        let asked =
-            |error: GithubError, what: &str| error.failure(&format!("{what} of run {}", run.id));
+        let asked = |error: GithubError, what: &str| {
+            error.failure(&format!("could not ask for {what} of run {}", run.id))
+        };
         let mut job = None;
         if let Some(wanted) = &self.policy.deploy_job {
             let jobs = self
@@ -299,20 +285,31 @@ impl<'a> Search<'a> {
 
 /// Nothing to go back to: every run is listed with its reason, the commonest one named.
 pub(super) fn none_good(located: &Located) -> Failure {
-    let count = located.passed_over.len();
-    let message = match candidate::most_frequent(&located.passed_over) {
-        None => "no release was proven good: the workflow has no runs".to_owned(),
-        Some((word, n)) => {
-            format!(
-                "no release was proven good: {count} runs were passed over, {n} of them as \"{word}\""
-            )
-        }
+    let meaning = Outcome::NoKnownGood.meaning();
+    let message = match (
+        located.passed_over.as_slice(),
+        candidate::most_frequent(&located.passed_over),
+    ) {
+        ([], _) => format!("{meaning}: the workflow has no runs"),
+        ([one], _) => format!("{meaning}: run {}: {}", one.run, one.why),
+        (many, Some((word, n))) if n < many.len() => format!(
+            "{meaning}: {} runs were passed over, {n} of them as \"{word}\"",
+            many.len()
+        ),
+        (many, most) => format!(
+            "{meaning}: {} runs were passed over, all as \"{}\"",
+            many.len(),
+            most.map_or("older", |(word, _)| word)
+        ),
     };
     let hint = match candidate::most_frequent(&located.passed_over) {
         Some(("artifact expired", _)) => {
             "raise retention-days of upload-artifact; now: --artifact FILE with a copy of the release"
         }
         Some(("other branch", _)) => "name the branch that releases: --branch",
+        Some(("no digest", _)) => {
+            "upload with actions/upload-artifact v4 or later; to take what nobody promised: --require-digest false"
+        }
         Some(("no artifact" | "several artifacts", _)) => {
             "name the artifact of the release: --artifact-name"
         }
