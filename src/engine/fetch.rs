@@ -11,7 +11,7 @@ use crate::model::candidate::{Artifact, KnownGood, Run};
 use crate::model::event::EventKind;
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::payload::{Digest, Measured, Promise, Verified};
+use crate::model::payload::{Digest, Measured, Verified};
 use crate::model::release::Release;
 use crate::model::state::Wanted;
 use crate::net;
@@ -29,6 +29,8 @@ pub(super) struct InHand {
     pub(super) manifest: Option<Release>,
     /// Digest of the artifact's blob.
     pub(super) digest: Option<Digest>,
+    /// Name of the artifact or file.
+    name: String,
     fetched: Option<Fetched>,
     /// Nobody promised these bytes, and the operator takes them all the same: a file they named, or
     /// `require-digest: false`.
@@ -87,7 +89,7 @@ impl InHand {
         let path = pin.map_or(default_path, |pin| pin.path.clone());
         let measured: Measured = fetched
             .payload(&path)
-            .map_err(|error| error.failure(target.name()))?;
+            .map_err(|error| error.failure(&self.name))?;
         let words = Words {
             operator: operation.request.verb.expected_sha256(),
             manifest: pin,
@@ -98,8 +100,13 @@ impl InHand {
             .wanted(&facts, Some(&measured))
             .await
             .map_err(|error| error.failure(target.name()))?;
-        let payload = Verified::check(measured, &expected).map_err(|error| {
-            Failure::new(Outcome::ArtifactRefused, error).hint("do not deploy it; fetch again, and if it happens again treat the artifact as tampered with")
+        let payload = Verified::check(measured, &expected).map_err(|mut mismatch| {
+            mismatch.what = match path.as_str() {
+                "." => format!("digest of everything in {}", self.name),
+                path => format!("digest of {path} in {}", self.name),
+            };
+            Failure::new(Outcome::ArtifactRefused, mismatch)
+                .hint("find out which of the two is right before anything is deployed")
         })?;
         Ok(Share {
             wanted,
@@ -152,6 +159,7 @@ fn in_hand(operation: &Operation, good: &KnownGood, fetched: Fetched, dir: TempD
         commit: Some(good.run.sha.clone()),
         manifest: fetched.manifest.clone(),
         digest: Some(fetched.blob.digest),
+        name: good.artifact.name.clone(),
         taken_as_is: taken_as_is(operation, &fetched),
         fetched: Some(fetched),
         _dir: Some(dir),
@@ -197,10 +205,11 @@ pub(super) async fn own_artifact(operation: &Operation, run: RunId) -> Result<In
     let client = locate::client(&operation.request)?;
     let name = operation.request.environment.source.artifact.clone();
     let exact = (!name.contains(['*', '?'])).then_some(name.as_str());
-    let artifacts = client
-        .artifacts(run, exact)
-        .await
-        .map_err(|error| error.failure(&format!("the artifacts of this run ({run})")))?;
+    let artifacts = client.artifacts(run, exact).await.map_err(|error| {
+        error.failure(&format!(
+            "could not ask for the artifacts of this run ({run})"
+        ))
+    })?;
     let found: Vec<String> = artifacts
         .iter()
         .map(|artifact| artifact.name.clone())
@@ -213,8 +222,12 @@ pub(super) async fn own_artifact(operation: &Operation, run: RunId) -> Result<In
         return Err(Failure::msg(
             Outcome::ArtifactRefused,
             format!(
-                "expected exactly one artifact {name} in this run ({run}), found: {}",
-                found.join(", ")
+                "expected exactly one artifact {name} in this run ({run}), found {}",
+                if found.is_empty() {
+                    "none".to_owned()
+                } else {
+                    found.join(", ")
+                }
             ),
         )
         .hint("name it with --artifact-name, and upload it in a job before this one"));
@@ -226,6 +239,7 @@ pub(super) async fn own_artifact(operation: &Operation, run: RunId) -> Result<In
     tell_fetched(operation, &artifact.name, &fetched, took);
     check_manifest(operation, &fetched, None)?;
     Ok(InHand {
+        name: artifact.name,
         taken_as_is: taken_as_is(operation, &fetched),
         run: Some(run),
         commit: operation.request.context.sha.clone().map(CommitSha),
@@ -252,6 +266,7 @@ pub(super) async fn from_file(operation: &Operation, path: &Path) -> Result<InHa
     check_manifest(operation, &fetched, None)?;
     let manifest = fetched.manifest.clone();
     Ok(InHand {
+        name,
         taken_as_is: true,
         run: manifest.as_ref().and_then(|manifest| manifest.run),
         commit: manifest
@@ -355,6 +370,6 @@ fn tell_fetched(operation: &Operation, name: &str, fetched: &Fetched, took: Dura
         size_bytes: fetched.blob.size_bytes,
         digest: fetched.blob.digest,
         took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        promised_by: fetched.promised_by.unwrap_or(Promise::Operator),
+        promised_by: fetched.promised_by,
     });
 }

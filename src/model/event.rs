@@ -43,7 +43,8 @@ pub enum EventKind {
         size_bytes: u64,
         digest: Digest,
         took_ms: u64,
-        promised_by: Promise,
+        /// `None`: nobody promised these bytes.
+        promised_by: Option<Promise>,
     },
     Observed {
         target: String,

@@ -1,5 +1,6 @@
 //! The parts of a post-mortem: what was measured is filled in, the rest is left to a person.
 
+use super::super::lines::promised;
 use super::super::story::Story;
 use super::super::summary::{plan_table, verdict_block};
 use super::super::untrusted::{code, link, prose};
@@ -59,8 +60,9 @@ pub(super) fn resolution(story: &Story<'_>) -> String {
         {
             put_line!(
                 out,
-                "Artifact {} has `{digest}`, verified against {promised_by}.\n",
-                code(name)
+                "Artifact {} has `{digest}`{}.\n",
+                code(name),
+                promised(*promised_by)
             );
         }
     }

@@ -85,7 +85,7 @@ fn watch_gaps(story: &Story<'_>) -> Vec<&'static str> {
 
 fn artifact_gaps(story: &Story<'_>) -> Vec<&'static str> {
     let mut out = Vec::new();
-    let promises: Vec<Promise> = story
+    let promises: Vec<Option<Promise>> = story
         .events
         .iter()
         .filter_map(|event| {
@@ -104,7 +104,10 @@ fn artifact_gaps(story: &Story<'_>) -> Vec<&'static str> {
         return out;
     }
     out.push("Who built the artifact: its digest was compared, not a signed attestation.");
-    if promises.contains(&Promise::ArtifactDigest) {
+    if promises.contains(&None) {
+        out.push("Whether these are the bytes that were once released: nobody promised a digest.");
+    }
+    if promises.contains(&Some(Promise::ArtifactDigest)) {
         out.push("The files inside the artifact one by one: there was no release manifest, only GitHub's digest of the whole.");
     }
     out

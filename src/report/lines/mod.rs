@@ -11,8 +11,10 @@ use watch::{verdict_lines, watching};
 
 use super::untrusted::{line, text};
 use super::words;
+use super::{LEFT_JOURNAL, LEFT_REPORT};
 use crate::model::event::{Began, Ended, Event, EventKind};
 use crate::model::outcome::Outcome;
+use crate::model::payload::Promise;
 use crate::model::plan::Plan;
 use crate::model::state::{Held, Phase, Slot, State};
 
@@ -72,11 +74,12 @@ pub fn of(event: &Event, report: Option<&str>) -> Vec<Line> {
         } => vec![head(
             "fetched",
             format!(
-                "{}, {} in {}; sha256 {}, verified against {promised_by}",
+                "{}, {} in {}; sha256 {}{}",
                 line(name, 80),
                 words::bytes(*size_bytes),
                 words::duration(*took_ms),
                 digest.short(),
+                promised(*promised_by),
             ),
         )],
         EventKind::Observed { target, state } => state_lines(target, state),
@@ -96,6 +99,8 @@ pub fn of(event: &Event, report: Option<&str>) -> Vec<Line> {
         EventKind::Checked { .. } => checked_lines(&event.kind),
         EventKind::Note { text: note } => vec![head("note", text(note))],
         EventKind::Warned { text: warning } => vec![toned("warning", text(warning), Tone::Caution)],
+        // The end names the report, and the journal lies beside it.
+        EventKind::Left { what, .. } if what == LEFT_REPORT || what == LEFT_JOURNAL => Vec::new(),
         EventKind::Left { what, path } => {
             vec![detail(format!("{}: {}", line(what, 60), text(path)))]
         }
@@ -108,6 +113,14 @@ pub fn of(event: &Event, report: Option<&str>) -> Vec<Line> {
             Tone::Caution,
         )],
         EventKind::Ended(ended) => ended_lines(ended, report),
+    }
+}
+
+/// Whose word was held against what was fetched.
+pub(super) fn promised(by: Option<Promise>) -> String {
+    match by {
+        Some(by) => format!(", verified against {by}"),
+        None => ", which nobody promised".to_owned(),
     }
 }
 
@@ -307,10 +320,13 @@ fn ended_lines(ended: &Ended, report: Option<&str>) -> Vec<Line> {
     out
 }
 
-/// What the outcome means, unless the message says it already.
+/// What the outcome means, unless the message says it already. An ending with a release in place says it in its own words,
+/// which are more exact: it may or may not have been judged.
 pub(super) fn meaning(ended: &Ended) -> Option<&'static str> {
     let meaning = ended.outcome.meaning();
-    (!ended.message.contains(meaning)).then_some(meaning)
+    let says_it =
+        matches!(outcome_tone(ended.outcome), Tone::Good) || ended.outcome == Outcome::RolledBack;
+    (!says_it && !ended.message.contains(meaning)).then_some(meaning)
 }
 
 /// The first seven characters, as `git log --oneline` shows a commit.

@@ -1,6 +1,6 @@
 //! The search for the last good release, as lines: what was chosen, and why each other run was passed over.
 
-use super::super::untrusted::{line, text};
+use super::super::untrusted::line;
 use super::super::words;
 use super::{Line, Tone, detail, head, toned};
 use crate::model::candidate::{KnownGood, PassedOver, Via};
@@ -26,9 +26,6 @@ pub fn located_lines(
             out.push(head("located", format!("{}, {tail}", known_good(good))));
             if let Some(title) = &good.run.title {
                 out.push(detail(format!("title: {}", line(title, 100))));
-            }
-            for warning in &good.warnings {
-                out.push(toned("warning", text(warning), Tone::Caution));
             }
         }
         None => out.push(toned(

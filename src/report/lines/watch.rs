@@ -38,7 +38,7 @@ pub fn standing(stage: Stage, standing: &Standing, cap_s: u64) -> String {
         words::count(standing.probes, "probe"),
         words::count(standing.failures, "failure"),
     );
-    let towards = |share: f64| words::percent(share.clamp(0.0, 1.0));
+    let towards = |share: f64| words::percent(share.clamp(0.0, 1.0) + 0.0); // no "-0 %"
     if standing.warming_up {
         format!("{counts}; warming up")
     } else {

@@ -182,7 +182,7 @@ fn fetched() -> EventKind {
         size_bytes: 13_000_000,
         digest: digest("artifact"),
         took_ms: 1240,
-        promised_by: Promise::Manifest,
+        promised_by: Some(Promise::Manifest),
     }
 }
 
