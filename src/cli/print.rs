@@ -48,7 +48,7 @@ pub(super) fn failure(failure: &Failure, env: &Env, json: bool) -> ExitCode {
     if json {
         let answer = serde_json::json!({
             "outcome": outcome.word(),
-            "exit-code": outcome.exit_code(),
+            "exit_code": outcome.exit_code(),
             "message": failure.to_string(),
             "hints": failure.hints,
         });

@@ -42,9 +42,21 @@ pub(crate) fn parse<T: DeserializeOwned>(settings: serde_json::Value) -> Result<
         };
         BadSettings {
             key,
-            what: error.into_inner().to_string(),
+            what: in_words(&error.into_inner().to_string()),
         }
     })
+}
+
+/// A user of a config file knows no types of ours.
+fn in_words(error: &str) -> String {
+    ["usize", "u64", "u32", "u16", "u8"]
+        .iter()
+        .fold(error.to_owned(), |text, kind| {
+            text.replace(
+                &format!("expected {kind}"),
+                "expected a whole number from 0 on",
+            )
+        })
 }
 
 /// The top-level keys of a settings schema.

@@ -328,7 +328,7 @@ fn a_mistake_is_also_said_in_json_and_to_the_workflow() {
     let output = binary(dir.path(), &["rollback", "--json", "--run-id", "x"], &[]);
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (answer["outcome"].as_str(), answer["exit-code"].as_u64()),
+        (answer["outcome"].as_str(), answer["exit_code"].as_u64()),
         (Some("usage"), Some(2))
     );
 

@@ -158,7 +158,8 @@ pub(super) fn resolve(scope: &Scope<'_>, context: &RunContext) -> Result<Verb, F
             limit: history.limit,
         },
         Typed::Report(report) => Verb::Report {
-            journal: report.journal.as_deref().map(here),
+            // A path, or the name of an operation: the engine looks for both.
+            journal: report.journal.clone(),
         },
         Typed::Completions(_) | Typed::Schema => {
             return Err(usage::failure(
