@@ -45,8 +45,10 @@ pub(super) struct Facts {
     pub(super) digest: Option<Digest>,
     pub(super) bad_run: Option<RunId>,
     pub(super) bad_commit: Option<String>,
-    /// A change was begun and not verified yet.
-    pub(super) changing: bool,
+    /// A change was begun by this command.
+    pub(super) begun: bool,
+    /// Somebody else changed a slot meanwhile: nothing more is changed, not even back.
+    pub(super) conflict: bool,
 }
 
 impl std::fmt::Debug for Operation {
@@ -63,6 +65,7 @@ impl Operation {
     pub(super) fn begin(request: Request) -> Result<Self, Failure> {
         net::install_tls_provider();
         let targets = open_targets(&request)?;
+        check_slots(&request, &targets)?;
         let verb = request.verb.word();
         let id = operation_id(request.context.now, verb)?;
         let dir = request.state_dir.join(&id);
@@ -309,6 +312,28 @@ pub(super) fn open_targets(request: &Request) -> Result<Vec<Box<dyn targets::Tar
         })
     });
     opened.collect()
+}
+
+/// A slot that does not exist is a typing error: without this, "only this slot" would quietly mean "nothing".
+fn check_slots(request: &Request, targets: &[Box<dyn targets::Target>]) -> Result<(), Failure> {
+    let known: Vec<String> = targets
+        .iter()
+        .flat_map(|target| target.slots())
+        .map(|slot| slot.to_string())
+        .collect();
+    for slot in request.verb.slots() {
+        if !known.contains(&slot.0) {
+            return Err(Failure::msg(
+                Outcome::Usage,
+                format!(
+                    "--slot: found {slot}, expected one of: {}",
+                    known.join(", ")
+                ),
+            )
+            .hint("slots are named by the targets of the environment"));
+        }
+    }
+    Ok(())
 }
 
 /// Sorts by time, and two in one second differ.

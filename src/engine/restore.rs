@@ -185,16 +185,24 @@ async fn apply_all(
             operation.demand_journal()?;
             apply_one(operation, step, change, facts)
                 .await
-                .map_err(|mut failure| {
-                    failure.cause = failure
-                        .cause
-                        .context(format!("{done} of {total} changes done"));
-                    failure
-                })?;
+                .map_err(|failure| after(done, total, failure))?;
             done += 1;
         }
     }
     Ok(())
+}
+
+/// A failure after `done` changes: with some of them made, nobody may read "nothing was applied".
+fn after(done: usize, total: usize, mut failure: Failure) -> Failure {
+    if 0 < done {
+        failure.kind = Outcome::Incomplete;
+    }
+    if 1 < total {
+        failure.cause = failure
+            .cause
+            .context(format!("{done} of {total} changes done"));
+    }
+    failure
 }
 
 async fn apply_one(
@@ -213,14 +221,17 @@ async fn apply_one(
         .observe()
         .await
         .map_err(|error| error.failure(&target))?;
-    guard::still_as_planned(step.permitted.plan(), &slot, now.get(&slot)).map_err(refused)?;
+    if let Err(refusal) = guard::still_as_planned(step.permitted.plan(), &slot, now.get(&slot)) {
+        operation.facts().conflict = true;
+        return Err(refused(refusal));
+    }
     operation.tell(EventKind::Intent {
         op: op.clone(),
         target: target.clone(),
         change: change.clone(),
     });
     operation.demand_journal()?;
-    operation.facts().changing = true;
+    operation.facts().begun = true;
     let started = Instant::now();
     let applied = step
         .target
@@ -228,6 +239,7 @@ async fn apply_one(
         .await;
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     if let Err(error) = &applied {
+        operation.facts().conflict |= matches!(error, TargetError::Conflict { .. });
         let why = error.to_string();
         operation.tell(EventKind::ApplyFailed {
             op: op.clone(),
@@ -264,7 +276,6 @@ async fn apply_one(
         slot,
         revision: change.to().clone(),
     });
-    operation.facts().changing = false;
     Ok(())
 }
 
@@ -343,8 +354,6 @@ fn holds(held: Option<&Held>, revision: &Revision) -> bool {
 fn in_the_middle(mut failure: Failure) -> Failure {
     if failure.kind == Outcome::Error {
         failure.kind = Outcome::Incomplete;
-        failure = failure
-            .hint("mend the cause, then run the same command again: it observes first and resumes");
     }
     failure
 }

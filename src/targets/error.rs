@@ -65,7 +65,8 @@ impl TargetError {
             Self::Failed(cause) => Failure::new(
                 Outcome::Error,
                 cause.context(format!("target {target} failed")),
-            ),
+            )
+            .hint("mend the cause, then run the same command again: it observes first"),
         }
     }
 }
@@ -117,7 +118,7 @@ mod tests {
             TargetError::Failed(anyhow::anyhow!("disk full").context("could not copy")),
             Outcome::Error,
             "target web failed: could not copy: disk full",
-            &[],
+            &["mend the cause, then run the same command again: it observes first"],
         );
     }
 }

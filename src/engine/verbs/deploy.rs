@@ -4,6 +4,7 @@
 use crate::decide::judge;
 use crate::decide::mitigate::{self, Next};
 use crate::engine::fetch::{self, InHand};
+use crate::engine::health::Ward;
 use crate::engine::operation::Operation;
 use crate::engine::request::Deployed;
 use crate::engine::verbs::{rollback, watch};
@@ -23,33 +24,42 @@ pub(in crate::engine) async fn run(
     if operation.request.dry_run {
         return Ok(rollback::planned(changes));
     }
-    let baseline = if changes == 0 {
-        None
-    } else {
-        ward.baseline().await?
-    };
-    if let Some(verdict) = baseline
-        .as_ref()
-        .filter(|verdict| verdict.call == Call::AlreadyUnhealthy)
-    {
-        operation.warn(format!(
-            "unhealthy before the deploy: {}; it will not be rolled back",
-            verdict.why
-        ));
-    }
-    let already_unhealthy = baseline
-        .as_ref()
-        .is_some_and(|verdict| verdict.call == Call::AlreadyUnhealthy);
+    let already_unhealthy = changes != 0 && is_ill_before(operation, &mut ward).await?;
     let found = match restore::apply(operation, &prepared, &release.facts(operation)).await {
         Ok(()) => Found::Judged(ward.judge().await?),
-        // Nothing was changed, or we were asked to stop: there is nothing to put back.
-        Err(failure) if !operation.facts().changing || operation.stop.is_cancelled() => {
-            return Err(failure);
-        }
+        Err(failure) if must_stop(operation) => return Err(failure),
         Err(failure) => Found::Broken(failure),
     };
     operation.cut()?;
     watch::mitigate(operation, &mut ward, found, already_unhealthy).await
+}
+
+/// Measures what is replaced. A service that is ill already is not made better by putting its old release back.
+async fn is_ill_before(operation: &Operation, ward: &mut Ward<'_>) -> Result<bool, Failure> {
+    let is_first = operation
+        .facts()
+        .before
+        .values()
+        .all(|held| held.revision.is_none());
+    if is_first {
+        operation.note("nothing was in place before: there is no baseline to measure");
+        return Ok(false);
+    }
+    let baseline = ward.baseline().await?;
+    let Some(verdict) = baseline.filter(|verdict| verdict.call == Call::AlreadyUnhealthy) else {
+        return Ok(false);
+    };
+    operation.warn(format!(
+        "the service is not well even before the deploy, so an unhealthy release will not be rolled back: {}",
+        verdict.why
+    ));
+    Ok(true)
+}
+
+/// Nothing was changed, or we were asked to stop, or somebody else is changing the target: nothing is put back.
+fn must_stop(operation: &Operation) -> bool {
+    let facts = operation.facts();
+    !facts.begun || facts.conflict || operation.stop.is_cancelled()
 }
 
 /// What came of the change.
@@ -91,6 +101,22 @@ impl Found {
             Self::Broken(failure) => failure.to_string(),
         }
     }
+
+    /// The network here is in doubt, not the release.
+    pub(in crate::engine) fn is_network(&self) -> bool {
+        match self {
+            Self::Judged(verdict) => judge::is_network(verdict),
+            Self::Broken(_) => false,
+        }
+    }
+
+    /// The sentence of an ending that leaves the release where it is.
+    pub(in crate::engine) fn said(&self, outcome: Outcome) -> String {
+        match self {
+            Self::Judged(verdict) => rollback::said(outcome, verdict),
+            Self::Broken(failure) => format!("{}: {failure}", outcome.meaning()),
+        }
+    }
 }
 
 async fn new_release(operation: &Operation, from: &Deployed) -> Result<InHand, Failure> {
@@ -109,14 +135,15 @@ pub(in crate::engine) fn rolled_back(
     use crate::decide::mitigate::after_rollback;
     let policy = operation.request.environment.policy.on_inconclusive;
     let outcome = after_rollback(verdict, watch::on_inconclusive(policy), Outcome::RolledBack);
-    let ending = Ending::new(
-        outcome,
-        format!(
-            "{}; before: {why}; now: {}",
-            outcome.meaning(),
-            judge::headline(verdict)
+    let now = judge::headline(verdict);
+    let message = match verdict.call {
+        Call::Healthy => format!("{}; before: {why}; now: {now}", outcome.meaning()),
+        Call::Unhealthy | Call::AlreadyUnhealthy => format!("{}: {now}", outcome.meaning()),
+        Call::Inconclusive => format!(
+            "the new release was unhealthy ({why}); the last good one is back, and there is no verdict on it yet ({now})"
         ),
-    );
+    };
+    let ending = Ending::new(outcome, message);
     match verdict.call {
         Call::Healthy => ending.hint("the report says what was measured; fix forward, then deploy again"),
         Call::Unhealthy | Call::AlreadyUnhealthy => ending

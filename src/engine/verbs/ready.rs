@@ -35,20 +35,19 @@ pub(in crate::engine) async fn run(
         return Err(not_ready(failure));
     }
     if 0 < missing {
-        let what = if missing == 1 {
-            "1 precondition does"
-        } else {
-            "some preconditions do"
+        let what = match missing {
+            1 => "1 precondition does".to_owned(),
+            n => format!("{n} preconditions do"),
         };
         return Ok(Ending::new(
             Outcome::NotReady,
-            format!("a rollback could not be done now: {what} not hold"),
+            format!("{}: {what} not hold", Outcome::NotReady.meaning()),
         )
         .hint("see the lines marked `missing` above"));
     }
     Ok(Ending::new(
         Outcome::Ready,
-        "the last good release is here, verified, and could be put back now",
+        "a rollback could be done now: the last good release is here and verified, and every precondition holds",
     ))
 }
 
@@ -65,9 +64,11 @@ fn tell(operation: &Operation, target: &str, finding: Finding) {
 /// What would end a rollback makes us not ready for one; usage errors stay what they are.
 fn not_ready(mut failure: Failure) -> Failure {
     if failure.kind != Outcome::Usage {
-        failure.cause = failure
-            .cause
-            .context(format!("a rollback would end {} now", failure.kind));
+        failure.cause = failure.cause.context(format!(
+            "{}: it would end {}",
+            Outcome::NotReady.meaning(),
+            failure.kind
+        ));
         failure.kind = Outcome::NotReady;
     }
     failure

@@ -1,5 +1,6 @@
 //! `rollback`: the last good release, verified, back in place, and judged.
 
+use crate::decide::judge;
 use crate::engine::Ending;
 use crate::engine::fetch;
 use crate::engine::health::Ward;
@@ -39,20 +40,12 @@ pub(in crate::engine) async fn run(
 
 /// The ending of a dry run.
 pub(in crate::engine) fn planned(changes: usize) -> Ending {
-    match changes {
-        0 => Ending::new(
-            Outcome::Planned,
-            "dry run: the target already holds this release, nothing would change",
-        ),
-        1 => Ending::new(
-            Outcome::Planned,
-            "dry run: 1 change would be made, none was",
-        ),
-        n => Ending::new(
-            Outcome::Planned,
-            format!("dry run: {n} changes would be made, none was"),
-        ),
-    }
+    let message = match changes {
+        0 => "dry run: the target already holds this release, nothing would change".to_owned(),
+        1 => "dry run: 1 change would be made, nothing was changed".to_owned(),
+        n => format!("dry run: {n} changes would be made, nothing was changed"),
+    };
+    Ending::new(Outcome::Planned, message)
 }
 
 /// The verdict after a change, when there is anything to measure with.
@@ -62,6 +55,20 @@ pub(in crate::engine) async fn judge(
     match ward {
         Some(ward) => ward.judge().await.map(Some),
         None => Ok(None),
+    }
+}
+
+/// The outcome in a sentence, with what it rests on. A missing verdict that policy accepts is not told as a good one.
+pub(in crate::engine) fn said(outcome: Outcome, verdict: &Verdict) -> String {
+    match (verdict.call, outcome) {
+        (Call::Inconclusive, Outcome::Inconclusive)
+        | (Call::Healthy | Call::Unhealthy | Call::AlreadyUnhealthy, _) => {
+            format!("{}: {}", outcome.meaning(), judge::headline(verdict))
+        }
+        (Call::Inconclusive, _) => format!(
+            "the release is in place; there is no verdict, which on-inconclusive: pass accepts: {}",
+            judge::headline(verdict)
+        ),
     }
 }
 
@@ -90,7 +97,7 @@ fn ending(
         });
     };
     let outcome = after_rollback(verdict, on_inconclusive(policy.on_inconclusive), good);
-    let ending = Ending::new(outcome, format!("{}: {}", outcome.meaning(), verdict.why));
+    let ending = Ending::new(outcome, said(outcome, verdict));
     Ok(match verdict.call {
         Call::Healthy => ending,
         Call::Unhealthy | Call::AlreadyUnhealthy => ending

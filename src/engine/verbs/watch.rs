@@ -1,6 +1,6 @@
 //! `watch`: the judging half of `deploy`, after a deploy step of the user's own; and what both do with the verdict.
 
-use crate::decide::guard::{self, Deployment};
+use crate::decide::guard::{self, Deployment, Refusal};
 use crate::decide::mitigate::{self, Next};
 use crate::engine::fetch::{self, InHand};
 use crate::engine::health::Ward;
@@ -57,17 +57,14 @@ pub(in crate::engine) async fn mitigate(
     found: Found,
     already_unhealthy: bool,
 ) -> Result<Ending, Failure> {
-    let why = found.why();
-    match found.next(operation, already_unhealthy, rolled_back_before(operation)) {
+    let again = rolled_back_before(operation);
+    match found.next(operation, already_unhealthy, again.is_some()) {
         Next::Done => {
             restore::retire(operation).await;
-            Ok(Ending::new(
-                Outcome::Healthy,
-                format!("{}: {why}", Outcome::Healthy.meaning()),
-            ))
+            Ok(Ending::new(Outcome::Healthy, found.said(Outcome::Healthy)))
         }
-        Next::Stop { outcome } => Ok(stopped_by_policy(outcome, &why)),
-        Next::RollBack { why: _ } => roll_back(operation, ward, &why).await,
+        Next::Stop { outcome } => Ok(left_in_place(outcome, &found, already_unhealthy, again)),
+        Next::RollBack { why: _ } => roll_back(operation, ward, &found.why()).await,
     }
 }
 
@@ -90,18 +87,41 @@ pub(in crate::engine) const fn on_inconclusive(
     }
 }
 
-fn stopped_by_policy(outcome: Outcome, why: &str) -> Ending {
-    let ending = Ending::new(outcome, format!("{}: {why}", outcome.meaning()));
+/// The ending of a release that stays, although it is not known to be well: why it stays, and what a person can do.
+fn left_in_place(
+    outcome: Outcome,
+    found: &Found,
+    already_unhealthy: bool,
+    again: Option<Refusal>,
+) -> Ending {
+    let said = found.said(outcome);
     match outcome {
-        Outcome::Inconclusive => {
-            ending.hint("look at the service, then `lastgood watch` again or `lastgood rollback`")
-        }
-        _ => ending.hint("`lastgood rollback` puts the last good release back"),
+        Outcome::Inconclusive if found.is_network() => Ending::new(outcome, said).hint(
+            "mend the network here or correct health.control-url, then `lastgood watch` again",
+        ),
+        Outcome::Inconclusive => Ending::new(outcome, said)
+            .hint("look at the service, then `lastgood watch` again or `lastgood rollback`"),
+        _ if already_unhealthy => Ending::new(
+            outcome,
+            format!(
+                "{said}; it was not rolled back, because the service was not well before it either"
+            ),
+        )
+        .hint("look at data, configuration and dependencies: the release before was no better"),
+        _ => match again {
+            Some(refusal) => Ending {
+                outcome,
+                message: format!("{said}; {refusal}"),
+                hints: refusal.hints(),
+            },
+            None => Ending::new(outcome, said)
+                .hint("`lastgood rollback` puts the last good release back"),
+        },
     }
 }
 
 /// Rolling back what was already rolled back from is ping-pong: `decide` says whether history holds one of this deployment.
-fn rolled_back_before(operation: &Operation) -> bool {
+fn rolled_back_before(operation: &Operation) -> Option<Refusal> {
     let past = history::read(&operation.request.state_dir);
     let context = &operation.request.context;
     let slots = operation.facts().after.clone();
@@ -113,15 +133,11 @@ fn rolled_back_before(operation: &Operation) -> bool {
             .filter_map(|(slot, held)| Some((slot, held.revision?)))
             .collect(),
     };
-    let refusal = guard::automatic(
+    guard::automatic(
         &past.rollbacks(&operation.request.environment.name),
         &deployment,
     )
-    .err();
-    if let Some(refusal) = &refusal {
-        operation.warn(refusal.to_string());
-    }
-    refusal.is_some()
+    .err()
 }
 
 async fn roll_back(
@@ -144,11 +160,19 @@ async fn roll_back(
         Ok(release) => to_release(operation, ward, &release).await?,
         Err(failure) => match before {
             Some(before) => to_before(operation, ward, &before, failure).await?,
-            None => return Err(failure),
+            None => return Err(stays(failure, why)),
         },
     };
     operation.cut()?;
     Ok(rolled_back(operation, &verdict, why))
+}
+
+/// Nothing to go back to: the first thing to know is what is in place now.
+fn stays(mut failure: Failure, why: &str) -> Failure {
+    failure.cause = failure
+        .cause
+        .context(format!("the new release stays in place, unhealthy ({why})"));
+    failure
 }
 
 async fn to_release(
