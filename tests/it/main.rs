@@ -10,6 +10,7 @@ mod bless;
 mod cli;
 mod config;
 mod demo_service;
+mod e2e;
 mod evil_zip;
 mod fetch;
 mod fetch_again;
