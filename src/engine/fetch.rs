@@ -17,9 +17,9 @@ use crate::model::state::Wanted;
 use crate::net;
 use crate::report::Live;
 use crate::targets::{ReleaseFacts, Target};
+use crate::tree::Scratch;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// A release whose bytes are here and proven, before any target was asked.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) struct InHand {
     /// `require-digest: false`.
     taken_as_is: bool,
     /// The download lies in here until the release is dropped.
-    _dir: Option<TempDir>,
+    _dir: Option<Scratch>,
 }
 
 /// What one target gets of a release.
@@ -153,7 +153,7 @@ async fn located(operation: &Operation, mut search: Search<'_>) -> Result<InHand
     }
 }
 
-fn in_hand(operation: &Operation, good: &KnownGood, fetched: Fetched, dir: TempDir) -> InHand {
+fn in_hand(operation: &Operation, good: &KnownGood, fetched: Fetched, dir: Scratch) -> InHand {
     InHand {
         run: Some(good.run.id),
         commit: Some(good.run.sha.clone()),
@@ -346,21 +346,18 @@ fn limits(operation: &Operation) -> artifact::Limits {
     }
 }
 
-fn download_dir(operation: &Operation) -> Result<TempDir, Failure> {
+fn download_dir(operation: &Operation) -> Result<Scratch, Failure> {
     let parent = &operation.request.process.temp_dir;
-    tempfile::Builder::new()
-        .prefix("lastgood-")
-        .tempdir_in(parent)
-        .map_err(|error| {
-            Failure::msg(
-                Outcome::Error,
-                format!(
-                    "could not make a directory in {}: {error}",
-                    parent.display()
-                ),
-            )
-            .hint("set RUNNER_TEMP or TMPDIR to a directory that can be written to")
-        })
+    Scratch::new(parent).map_err(|error| {
+        Failure::msg(
+            Outcome::Error,
+            format!(
+                "could not make a directory in {}: {error}",
+                parent.display()
+            ),
+        )
+        .hint("set RUNNER_TEMP or TMPDIR to a directory that can be written to")
+    })
 }
 
 /// Says whose word the bytes were held against: the strongest that was given.

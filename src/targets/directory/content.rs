@@ -5,7 +5,7 @@ use super::layout::sync_below;
 use crate::model::payload::{Measured, Shape};
 use crate::model::release::MANIFEST_NAME;
 use crate::targets::TargetError;
-use crate::tree::{self, TreeError};
+use crate::tree::{self, Scratch, TreeError};
 use anyhow::Context as _;
 use std::fs;
 use std::io;
@@ -71,13 +71,11 @@ pub(super) fn measure(payload: &Payload) -> Result<Measured, TargetError> {
             measured.with_context(|| format!("could not measure {}", payload.path.display()))?
         );
     }
-    let scratch = tempfile::tempdir().context("could not make a temporary directory")?;
+    let scratch =
+        Scratch::new(&std::env::temp_dir()).context("could not make a temporary directory")?;
     let into = scratch.path().join("release");
     put(payload, &into)?;
     let measured = tree::measure(&into).context("could not measure the unpacked payload")?;
-    scratch
-        .close()
-        .context("could not remove the temporary directory")?;
     Ok(measured)
 }
 
