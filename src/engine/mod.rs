@@ -17,6 +17,7 @@ use crate::model::outcome::{Failure, Outcome};
 use futures_util::FutureExt as _;
 use operation::Operation;
 use request::{Request, Verb};
+use signals::Signals;
 use std::panic::AssertUnwindSafe;
 
 /// What a command leaves for its caller.
@@ -45,6 +46,8 @@ pub async fn run(request: Request) -> Result<Finished, Failure> {
         | Verb::Ready { .. }
         | Verb::List => (),
     }
+    // First of all: whoever reads in the journal that it began may send a signal.
+    let signals = Signals::catch();
     let operation = Operation::begin(request)?;
     let work = AssertUnwindSafe(verbs::carry_out(&operation)).catch_unwind();
     let ended = tokio::select! {
@@ -54,7 +57,7 @@ pub async fn run(request: Request) -> Result<Finished, Failure> {
             Ok(Err(failure)) => operation.failed(failure),
             Err(panic) => operation.failed(panicked(panic.as_ref())),
         },
-        () = signals::listen(&operation) => operation.failed(operation::stopped("stopped in the middle of a step")),
+        () = signals.listen(&operation) => operation.failed(restore::given_up(&operation).await),
     };
     Ok(operation.finish(ended))
 }

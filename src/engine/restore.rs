@@ -15,7 +15,13 @@ use crate::targets::{ReleaseFacts, Target, TargetError};
 use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// What programs that are ended get to clean up.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Longest last observation of a command that was asked to stop.
+const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// A permitted plan for one target, with what it needs.
 #[derive(Debug)]
@@ -225,6 +231,7 @@ async fn apply_one(
         operation.facts().conflict = true;
         return Err(refused(refusal));
     }
+    operation.may_go_on()?;
     operation.tell(EventKind::Intent {
         op: op.clone(),
         target: target.clone(),
@@ -277,6 +284,27 @@ async fn apply_one(
         revision: change.to().clone(),
     });
     Ok(())
+}
+
+/// The end of a command that was asked to stop and did not in time: its steps are dropped, its programs are being ended.
+/// What the target holds now is observed once more, unless that takes too long as well.
+pub(super) async fn given_up(operation: &Operation) -> Failure {
+    if !operation.facts().changing {
+        return stopped("asked to stop before anything else was changed");
+    }
+    // Programs got TERM when their step was dropped; KILL follows when the process ends.
+    tokio::time::sleep(LAST_WORDS).await;
+    let look = async {
+        for target in &operation.targets {
+            if let Ok(state) = observe(operation, target.as_ref()).await {
+                remember_after(operation, state);
+            }
+        }
+    };
+    if tokio::time::timeout(LAST_LOOK, look).await.is_err() {
+        operation.warn("stopped before it was observed what the target holds now");
+    }
+    stopped("asked to stop, and the change under way did not end in time: it may be half done")
 }
 
 /// What the target says of the release that is about to be replaced. Failing to keep it is a warning.

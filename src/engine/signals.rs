@@ -1,40 +1,79 @@
 //! INT, TERM and HUP: as PID 1 of a container nobody else handles them. A cancelled job gets INT, 7.5 s later TERM,
 //! 2.5 s later KILL (GitHub's documentation of cancellation; actions/runner#1309 saw HUP).
-//! The first one asks every step to end at its next safe point; after the grace the step is dropped as it is.
+//! The first one asks every step to end at its next safe point; what does not end in time is dropped as it is.
 
 use super::operation::Operation;
 use crate::model::event::EventKind;
 use futures_util::future::{pending, select_all};
+use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep};
 
 /// A change that was begun may use this long to finish after the first signal: the outputs are written within 5 s.
-const GRACE: Duration = Duration::from_secs(4);
+const GRACE: Duration = Duration::from_millis(3500);
 
-/// Waits for the first signal, asks the operation to stop, and returns when the grace is over.
-/// Without a signal it never returns.
-pub(super) async fn listen(operation: &Operation) {
-    let kinds = [
-        ("INT", SignalKind::interrupt()),
-        ("TERM", SignalKind::terminate()),
-        ("HUP", SignalKind::hangup()),
-    ];
-    let mut streams = Vec::new();
-    for (name, kind) in kinds {
-        match signal(kind) {
-            Ok(stream) => streams.push((name, stream)),
-            Err(error) => operation.warn(format!("cannot listen to SIG{name}: {error}")),
+/// A step that changes nothing (a request to GitHub, an observation) is waited for no longer than this.
+const GRACE_OF_READERS: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether a change is under way.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Signals that are caught from now on instead of ending the process.
+#[derive(Debug)]
+pub(super) struct Signals {
+    streams: Vec<(&'static str, Signal)>,
+    uncaught: Vec<(&'static str, io::Error)>,
+}
+
+impl Signals {
+    pub(super) fn catch() -> Self {
+        let mut caught = Self {
+            streams: Vec::new(),
+            uncaught: Vec::new(),
+        };
+        let kinds = [
+            ("INT", SignalKind::interrupt()),
+            ("TERM", SignalKind::terminate()),
+            ("HUP", SignalKind::hangup()),
+        ];
+        for (name, kind) in kinds {
+            match signal(kind) {
+                Ok(stream) => caught.streams.push((name, stream)),
+                Err(error) => caught.uncaught.push((name, error)),
+            }
+        }
+        caught
+    }
+
+    /// Waits for the first signal, asks the operation to stop, and returns when its time is over.
+    /// Without a signal it never returns.
+    pub(super) async fn listen(mut self, operation: &Operation) {
+        for (name, error) in &self.uncaught {
+            operation.warn(format!("cannot listen to SIG{name}: {error}"));
+        }
+        if self.streams.is_empty() {
+            pending::<()>().await;
+        }
+        let name = first(&mut self.streams).await;
+        operation.tell(EventKind::Interrupted {
+            signal: name.to_owned(),
+        });
+        operation.stop.cancel();
+        let asked = Instant::now();
+        loop {
+            sleep(LOOK_EVERY).await;
+            // No change begins after the stop: one that is not under way now never will be.
+            let grace = if operation.facts().changing {
+                GRACE
+            } else {
+                GRACE_OF_READERS
+            };
+            if grace <= asked.elapsed() {
+                return;
+            }
         }
     }
-    if streams.is_empty() {
-        pending::<()>().await;
-    }
-    let name = first(&mut streams).await;
-    operation.tell(EventKind::Interrupted {
-        signal: name.to_owned(),
-    });
-    operation.stop.cancel();
-    tokio::time::sleep(GRACE).await;
 }
 
 async fn first(streams: &mut [(&'static str, Signal)]) -> &'static str {
