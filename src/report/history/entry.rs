@@ -70,6 +70,48 @@ impl Entry {
         self.outcome == Some(Outcome::Healthy) && matches!(self.verb.as_str(), "deploy" | "watch")
     }
 
+    /// Whether a rollback got to its verdict.
+    pub(super) const fn carried_out(&self) -> bool {
+        match self.outcome {
+            Some(
+                Outcome::Restored
+                | Outcome::AlreadyGood
+                | Outcome::RolledBack
+                | Outcome::StillUnhealthy
+                | Outcome::Inconclusive,
+            ) => true,
+            // The rest ends before it, or is no ending of a rollback.
+            Some(
+                Outcome::Healthy
+                | Outcome::Planned
+                | Outcome::Ready
+                | Outcome::Error
+                | Outcome::Usage
+                | Outcome::Unhealthy
+                | Outcome::NoKnownGood
+                | Outcome::ArtifactRefused
+                | Outcome::Refused
+                | Outcome::Incomplete
+                | Outcome::Unreachable
+                | Outcome::NotReady,
+            )
+            | None => false,
+        }
+    }
+
+    /// Killed, or stopped in the middle by a signal or a failed change.
+    pub(super) fn was_stopped(&self) -> bool {
+        matches!(self.outcome, None | Some(Outcome::Incomplete))
+    }
+
+    /// Whether nothing is left to resume of what was stopped before this.
+    pub(super) fn settles(&self) -> bool {
+        let changes = matches!(self.verb.as_str(), "rollback" | "deploy");
+        changes
+            && (self.carried_out()
+                || matches!(self.outcome, Some(Outcome::Healthy | Outcome::Unhealthy)))
+    }
+
     /// `None` when the events do not begin with `began`.
     pub(super) fn of(journal: &Path, story: Story<'_>) -> Option<Self> {
         let began = story.began()?;

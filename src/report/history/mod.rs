@@ -39,7 +39,7 @@ pub struct Skipped {
     pub why: String,
 }
 
-/// An operation whose journal has no end: it was stopped, and running the same command again resumes it.
+/// An operation that was stopped, with or without an end in its journal: running the same command again resumes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
     pub id: String,
@@ -185,11 +185,12 @@ impl History {
         out
     }
 
-    /// Operations of an environment without an end, newest first: the one that is running now is among them.
+    /// Operations of an environment that were stopped, newest first: the one that is running now is among them. What came
+    /// before an operation that put a release in place, or found it there, is settled and not among them.
     pub fn unfinished(&self, environment: &str) -> Vec<Unfinished> {
         let mut unfinished: Vec<Unfinished> = self
             .of(environment)
-            .filter(|entry| entry.outcome.is_none())
+            .filter(|entry| self.is_open(entry))
             .map(Unfinished::of)
             .collect();
         unfinished.reverse();
@@ -203,10 +204,11 @@ impl History {
             .collect()
     }
 
-    /// Every rollback of this environment, oldest first, as `decide` asks for them before an automatic one.
+    /// Every rollback of this environment that was carried out, oldest first, as `decide` asks for them before an automatic
+    /// one. One that was stopped, or that failed before it put a release in place, may be tried again.
     pub fn rollbacks(&self, environment: &str) -> Vec<PastRollback> {
         self.of(environment)
-            .filter(|entry| entry.rollback != Rollback::No)
+            .filter(|entry| entry.rollback != Rollback::No && entry.carried_out())
             .map(|entry| PastRollback {
                 bad: Deployment {
                     run: entry.bad.run,
@@ -223,7 +225,14 @@ impl History {
             .collect()
     }
 
-    fn of(&self, environment: &str) -> impl Iterator<Item = &Entry> {
+    /// Whether an operation was stopped, and no later one put things right.
+    fn is_open(&self, entry: &Entry) -> bool {
+        let later = self.of(&entry.environment).rev();
+        let mut later = later.take_while(|later| later.id != entry.id);
+        entry.was_stopped() && !later.any(Entry::settles)
+    }
+
+    fn of(&self, environment: &str) -> impl DoubleEndedIterator<Item = &Entry> {
         self.entries
             .iter()
             .filter(move |entry| entry.environment == environment && !entry.dry_run)

@@ -48,7 +48,7 @@ pub fn render_text(history: &History, limit: usize) -> String {
     for unfinished in history
         .entries
         .iter()
-        .filter(|entry| entry.outcome.is_none())
+        .filter(|entry| history.is_open(entry))
     {
         put!(
             out,
