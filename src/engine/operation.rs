@@ -47,6 +47,8 @@ pub(super) struct Facts {
     pub(super) bad_commit: Option<String>,
     /// A change was begun by this command.
     pub(super) begun: bool,
+    /// A change is under way: begun, and not verified yet.
+    pub(super) changing: bool,
     /// Somebody else changed a slot meanwhile: nothing more is changed, not even back.
     pub(super) conflict: bool,
 }

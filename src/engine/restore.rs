@@ -46,6 +46,21 @@ impl Prepared<'_> {
     }
 }
 
+impl Prepared<'_> {
+    /// Whether what runs now is already the release that is being put in place, or partly: measuring it says nothing of
+    /// what was there before. `resumed`: an earlier command was stopped in the middle.
+    pub(super) fn begun(&self, resumed: bool) -> bool {
+        self.steps.iter().any(|step| {
+            let plan = step.permitted.plan();
+            let is_start = |change: &Change| match change {
+                Change::Start { .. } => true,
+                Change::Install { .. } => false,
+            };
+            plan.changes.iter().any(is_start) || (resumed && plan.changes.len() < plan.before.len())
+        }) && 0 < self.changes()
+    }
+}
+
 /// Observes every target, plans, and asks permission for all of it before anything is changed.
 pub(super) async fn prepare<'a>(
     operation: &'a Operation,
@@ -238,7 +253,10 @@ async fn apply_one(
         change: change.clone(),
     });
     operation.demand_journal()?;
-    operation.facts().begun = true;
+    {
+        let mut facts = operation.facts();
+        (facts.begun, facts.changing) = (true, true);
+    }
     let started = Instant::now();
     let applied = step
         .target
@@ -283,6 +301,7 @@ async fn apply_one(
         slot,
         revision: change.to().clone(),
     });
+    operation.facts().changing = false;
     Ok(())
 }
 

@@ -126,8 +126,8 @@ pub(in crate::engine) fn known_bad(operation: &Operation) -> KnownBad {
     }
 }
 
-/// An earlier rollback of this environment was stopped in the middle: this one continues it.
-fn resumes(operation: &Operation) -> bool {
+/// An earlier command of this environment was stopped in the middle: this one continues it.
+pub(in crate::engine) fn resumes(operation: &Operation) -> bool {
     let past = history::read(&operation.request.state_dir);
     let unfinished = past.unfinished(&operation.request.environment.name);
     let Some(earlier) = unfinished
