@@ -28,8 +28,7 @@ pub(in crate::engine) async fn run(
     if begun {
         operation.note("no baseline is measured: an earlier try put part of this release in place");
     }
-    let already_unhealthy =
-        changes != 0 && !begun && is_ill_before(operation, &mut ward).await?;
+    let already_unhealthy = changes != 0 && !begun && is_ill_before(operation, &mut ward).await?;
     let found = match restore::apply(operation, &prepared, &release.facts(operation)).await {
         Ok(()) => Found::Judged(ward.judge().await?),
         Err(failure) if must_stop(operation) => return Err(failure),
