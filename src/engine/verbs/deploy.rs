@@ -144,7 +144,8 @@ pub(in crate::engine) fn rolled_back(
         Call::Healthy => format!("{}; before: {why}; now: {now}", outcome.meaning()),
         Call::Unhealthy | Call::AlreadyUnhealthy => format!("{}: {now}", outcome.meaning()),
         Call::Inconclusive => format!(
-            "the new release was unhealthy ({why}); the last good one is back, and there is no verdict on it yet ({now})"
+            "the new release was unhealthy ({why}); the last good one is back, and there is no verdict on it yet ({})",
+            verdict.why
         ),
     };
     let ending = Ending::new(outcome, message);

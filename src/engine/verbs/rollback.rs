@@ -61,13 +61,16 @@ pub(in crate::engine) async fn judge(
 /// The outcome in a sentence, with what it rests on. A missing verdict that policy accepts is not told as a good one.
 pub(in crate::engine) fn said(outcome: Outcome, verdict: &Verdict) -> String {
     match (verdict.call, outcome) {
-        (Call::Inconclusive, Outcome::Inconclusive)
-        | (Call::Healthy | Call::Unhealthy | Call::AlreadyUnhealthy, _) => {
+        (Call::Healthy | Call::Unhealthy | Call::AlreadyUnhealthy, _) => {
             format!("{}: {}", outcome.meaning(), judge::headline(verdict))
+        }
+        // Why there is no verdict is the news, not the counts.
+        (Call::Inconclusive, Outcome::Inconclusive) => {
+            format!("{}: {}", outcome.meaning(), verdict.why)
         }
         (Call::Inconclusive, _) => format!(
             "the release is in place; there is no verdict, which on-inconclusive: pass accepts: {}",
-            judge::headline(verdict)
+            verdict.why
         ),
     }
 }
