@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 pub(super) struct Output {
     pub(super) args: String,
+    /// Where it ran: paths in the answer may be relative.
+    pub(super) at: PathBuf,
     pub(super) code: Option<i32>,
     pub(super) stdout: String,
     pub(super) stderr: String,
@@ -47,7 +49,7 @@ impl Output {
     #[track_caller]
     pub(super) fn dir(&self) -> PathBuf {
         let journal = PathBuf::from(self.json()["journal"].as_str().expect("a journal"));
-        journal.parent().unwrap().to_owned()
+        self.at.join(journal.parent().unwrap())
     }
 
     /// The journal's events of this kind, oldest first.

@@ -217,6 +217,7 @@ impl Call<'_> {
         Running {
             child,
             args: self.args,
+            at: self.stage.dir.path().to_owned(),
         }
     }
 
@@ -229,6 +230,7 @@ impl Call<'_> {
 pub(super) struct Running {
     child: Child,
     args: Vec<String>,
+    at: PathBuf,
 }
 
 impl Running {
@@ -249,6 +251,7 @@ impl Running {
         };
         Output {
             args,
+            at: self.at,
             code: status.code(),
             stdout: String::from_utf8(stdout).unwrap(),
             stderr: told,
