@@ -4,6 +4,7 @@
 
 mod fetch;
 mod health;
+mod keep;
 mod lease;
 mod locate;
 mod operation;

@@ -2,6 +2,7 @@
 //! the next one begins, so a run that was killed is resumed by running again: what was done is no longer in the plan.
 
 use super::fetch::{InHand, Share};
+use super::keep;
 use super::lease::Leases;
 use super::operation::{Operation, stopped};
 use crate::decide::diff;
@@ -13,8 +14,6 @@ use crate::model::plan::{Change, Permitted, PermittedChange};
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
 use crate::targets::{ReleaseFacts, Target, TargetError};
 use sha2::{Digest as _, Sha256};
-use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What programs that are ended get to clean up.
@@ -181,7 +180,7 @@ pub(super) async fn apply(
         return Ok(());
     }
     let leases = Leases::take(operation)?;
-    keep_evidence(operation).await;
+    keep::evidence(operation).await;
     tokio::select! {
         biased;
         done = apply_all(operation, prepared, facts) => done,
@@ -324,65 +323,6 @@ pub(super) async fn given_up(operation: &Operation) -> Failure {
         operation.warn("stopped before it was observed what the target holds now");
     }
     stopped("asked to stop, and the change under way did not end in time: it may be half done")
-}
-
-/// What the target says of the release that is about to be replaced. Failing to keep it is a warning.
-async fn keep_evidence(operation: &Operation) {
-    for target in &operation.targets {
-        for (name, text) in target.evidence().await {
-            match write_evidence(operation, target.name(), &name, &text) {
-                Ok(path) => operation.left(&format!("{name} of {}", target.name()), &path),
-                Err(error) => operation.warn(format!(
-                    "could not keep {name} of {}: {error}",
-                    target.name()
-                )),
-            }
-        }
-    }
-}
-
-/// A deploy that rolls back keeps evidence twice: the second never overwrites the first.
-fn write_evidence(
-    operation: &Operation,
-    target: &str,
-    name: &str,
-    text: &str,
-) -> std::io::Result<PathBuf> {
-    let dir = operation.dir.join("evidence");
-    std::fs::create_dir_all(&dir)?;
-    for n in 1_u32.. {
-        let path = dir.join(format!("{n}-{target}-{name}"));
-        match std::fs::File::create_new(&path) {
-            Ok(mut file) => return file.write_all(text.as_bytes()).map(|()| path),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(std::io::Error::other("too many files"))
-}
-
-/// Once a release was judged good, older ones may go: by count, never what is in place or what it replaced.
-pub(super) async fn retire(operation: &Operation) {
-    let keep: Vec<Revision> = {
-        let facts = operation.facts();
-        facts
-            .before
-            .values()
-            .chain(facts.after.values())
-            .filter_map(|held| held.revision.clone())
-            .collect()
-    };
-    for target in &operation.targets {
-        match target.retire(&keep).await {
-            Ok(gone) if gone.is_empty() => (),
-            Ok(gone) => operation.note(format!(
-                "{}: removed old releases {}",
-                target.name(),
-                gone.join(", ")
-            )),
-            Err(error) => operation.warn(format!("{}: old releases stay: {error}", target.name())),
-        }
-    }
 }
 
 fn remember_after(operation: &Operation, state: State) -> State {

@@ -7,8 +7,8 @@ use crate::engine::health::Ward;
 use crate::engine::locate::KnownBad;
 use crate::engine::operation::Operation;
 use crate::engine::request::Choice;
-use crate::engine::restore;
 use crate::engine::verbs::watch::on_inconclusive;
+use crate::engine::{keep, restore};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::verdict::{Call, Verdict};
 use crate::report::history;
@@ -33,7 +33,7 @@ pub(in crate::engine) async fn run(
         .as_ref()
         .is_some_and(|verdict| verdict.call == Call::Healthy)
     {
-        restore::retire(operation).await;
+        keep::retire(operation).await;
     }
     ending(operation, verdict.as_ref(), 0 < changes || resumes)
 }

@@ -8,7 +8,7 @@ use crate::engine::operation::Operation;
 use crate::engine::request::{self, Choice};
 use crate::engine::verbs::deploy::{Found, rolled_back};
 use crate::engine::verbs::rollback::known_bad;
-use crate::engine::{Ending, restore};
+use crate::engine::{Ending, keep, restore};
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::state::State;
@@ -60,7 +60,7 @@ pub(in crate::engine) async fn mitigate(
     let again = rolled_back_before(operation);
     match found.next(operation, already_unhealthy, again.is_some()) {
         Next::Done => {
-            restore::retire(operation).await;
+            keep::retire(operation).await;
             Ok(Ending::new(Outcome::Healthy, found.said(Outcome::Healthy)))
         }
         Next::Stop { outcome } => Ok(left_in_place(outcome, &found, already_unhealthy, again)),

@@ -35,7 +35,7 @@ impl Journal {
     /// The whole lines so far; each must be JSON.
     pub(crate) fn events(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.path).unwrap();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         whole
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())

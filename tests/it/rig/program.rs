@@ -35,6 +35,7 @@ pub(crate) struct Ended {
 }
 
 impl Running {
+    #[expect(clippy::disallowed_methods, reason = "the program under test")]
     pub(crate) fn start(args: &[&str], dir: &Path, env: &BTreeMap<String, String>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lastgood"));
         command.args(args);
@@ -155,9 +156,12 @@ impl fmt::Display for Ended {
             stdout,
             stderr,
         } = self;
+        let code = code.map_or("none: ended by a signal".to_owned(), |code| {
+            code.to_string()
+        });
         write!(
             f,
-            "exit code {code:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
+            "exit code {code}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
         )
     }
 }
