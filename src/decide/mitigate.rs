@@ -75,9 +75,15 @@ pub fn after_deploy(
 
 /// Decides what follows when a release could not be put in place whole: a restart that failed, a copy that broke off.
 /// Nothing has to be measured to know that it is not well.
-pub fn after_broken(why: &str, on_unhealthy: OnUnhealthy, already_rolled_back: bool) -> Next {
+pub fn after_broken(
+    why: &str,
+    on_unhealthy: OnUnhealthy,
+    already_unhealthy_before: bool,
+    already_rolled_back: bool,
+) -> Next {
+    let may_roll_back = !already_unhealthy_before && !already_rolled_back;
     match on_unhealthy {
-        OnUnhealthy::Rollback if !already_rolled_back => Next::RollBack {
+        OnUnhealthy::Rollback if may_roll_back => Next::RollBack {
             why: why.to_owned(),
         },
         OnUnhealthy::Rollback | OnUnhealthy::Fail => Next::Stop {

@@ -2,24 +2,22 @@
 //! `decide::verify`; moving and measuring bytes is `artifact`'s.
 
 use super::locate::{self, KnownBad, Search};
-use super::operation::{Operation, stopped};
+use super::operation::Operation;
 use super::request::Choice;
-use crate::artifact::{self, FetchError, Fetched, Opened};
+use super::transfer::{download_dir, fetch, limits, tell_fetched};
+use crate::artifact::{self, FetchError, Fetched};
 use crate::decide::verify::{self, BadRelease, Words};
-use crate::github::{Client, Download};
-use crate::model::candidate::{Artifact, KnownGood, Run};
-use crate::model::event::EventKind;
+use crate::model::candidate::{KnownGood, Run};
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::payload::{Digest, Measured, Verified};
 use crate::model::release::Release;
-use crate::model::state::Wanted;
-use crate::net;
-use crate::report::Live;
+use crate::model::state::{Revision, Slot, Wanted};
 use crate::targets::{ReleaseFacts, Target};
 use crate::tree::Scratch;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A release whose bytes are here and proven, before any target was asked.
 #[derive(Debug)]
@@ -123,13 +121,24 @@ pub(super) async fn release(
 ) -> Result<InHand, Failure> {
     match from {
         Choice::File(path) => from_file(operation, path).await,
-        Choice::Run(id) => located(operation, Search::named(operation, bad, *id).await?).await,
-        Choice::Newest => located(operation, Search::begin(operation, bad).await?).await,
+        // A person who names a run may go forward again to what was rolled back from.
+        Choice::Run(id) => {
+            let search = Search::named(operation, bad, *id).await?;
+            located(operation, search, &BTreeMap::new()).await
+        }
+        Choice::Newest => {
+            let revisions = bad.revisions.clone();
+            located(operation, Search::begin(operation, bad).await?, &revisions).await
+        }
     }
 }
 
 /// Tries the candidates in order: an artifact that is gone after all gives the turn to the next one.
-async fn located(operation: &Operation, mut search: Search<'_>) -> Result<InHand, Failure> {
+async fn located(
+    operation: &Operation,
+    mut search: Search<'_>,
+    bad: &BTreeMap<(Slot, Revision), String>,
+) -> Result<InHand, Failure> {
     loop {
         operation.may_go_on()?;
         let Some(good) = search.next().await? else {
@@ -138,10 +147,17 @@ async fn located(operation: &Operation, mut search: Search<'_>) -> Result<InHand
         let dir = download_dir(operation)?;
         match fetch(operation, &search.client, &good.artifact, dir.path()).await {
             Ok(fetched) => {
+                let (fetched, took) = fetched;
+                let whole = fetched.clone();
+                let release = in_hand(operation, &good, fetched, dir);
+                if let Some(why) = rolled_back_from(operation, &release, bad).await {
+                    search.marked_bad(&good, why);
+                    continue;
+                }
                 search.conclude(Some(good.clone()));
-                tell_fetched(operation, &good.artifact.name, &fetched.0, fetched.1);
-                check_manifest(operation, &fetched.0, Some(&good.run))?;
-                return Ok(in_hand(operation, &good, fetched.0, dir));
+                tell_fetched(operation, &good.artifact.name, &whole, took);
+                check_manifest(operation, &whole, Some(&good.run))?;
+                return Ok(release);
             }
             Err(FetchError::Gone) => search.lost(&good),
             Err(error) => {
@@ -151,6 +167,27 @@ async fn located(operation: &Operation, mut search: Search<'_>) -> Result<InHand
             }
         }
     }
+}
+
+/// Why these bytes are no candidate: they are what a slot was rolled back from, whichever run they come from.
+async fn rolled_back_from(
+    operation: &Operation,
+    release: &InHand,
+    bad: &BTreeMap<(Slot, Revision), String>,
+) -> Option<String> {
+    if bad.is_empty() {
+        return None;
+    }
+    for target in &operation.targets {
+        // What cannot be told now is told when it is planned.
+        let Ok(share) = release.share(operation, target.as_ref()).await else {
+            continue;
+        };
+        if let Some(why) = share.wanted.into_iter().find_map(|wanted| bad.get(&wanted)) {
+            return Some(why.clone());
+        }
+    }
+    None
 }
 
 fn in_hand(operation: &Operation, good: &KnownGood, fetched: Fetched, dir: Scratch) -> InHand {
@@ -282,91 +319,4 @@ pub(super) async fn from_file(operation: &Operation, path: &Path) -> Result<InHa
 fn bad_release(error: BadRelease) -> Failure {
     let hint = error.hint();
     Failure::new(Outcome::ArtifactRefused, error).hint(hint)
-}
-
-async fn fetch(
-    operation: &Operation,
-    client: &Client,
-    artifact: &Artifact,
-    into: &Path,
-) -> Result<(Fetched, Duration), FetchError> {
-    let http = net::client(
-        &locate::net_settings(&operation.request),
-        net::Purpose::Blob,
-    )
-    .map_err(|error| FetchError::Source(Failure::from(error)))?;
-    let wanted = artifact::Wanted {
-        name: &artifact.name,
-        size_bytes: Some(artifact.size_bytes),
-        digest: artifact.digest,
-    };
-    let source = ApiSource {
-        client,
-        artifact: artifact.id,
-    };
-    let started = Instant::now();
-    let progress = |got, total| operation.live(&Live::Download { got, total });
-    let limits = limits(operation);
-    let fetching = artifact::fetch(&http, &source, &wanted, into, &limits, &progress);
-    let fetched = tokio::select! {
-        fetched = fetching => fetched,
-        () = operation.stop.cancelled() => Err(FetchError::Source(stopped("stopped while downloading; nothing was changed"))),
-    };
-    operation.live(&Live::Quiet);
-    fetched.map(|fetched| (fetched, started.elapsed()))
-}
-
-/// A fresh signed URL for every try: one is valid for a minute.
-struct ApiSource<'a> {
-    client: &'a Client,
-    artifact: u64,
-}
-
-#[async_trait::async_trait]
-impl artifact::Source for ApiSource<'_> {
-    async fn open(&self) -> Result<Opened, FetchError> {
-        use crate::github::GithubError;
-        match self.client.artifact_location(self.artifact).await {
-            Ok(Download::SignedUrl(url)) => Ok(Opened::Url(url)),
-            Ok(Download::Body(response)) => Ok(Opened::Body(response)),
-            Err(GithubError::Gone { .. }) => Err(FetchError::Gone),
-            Err(error) => Err(FetchError::Source(
-                error.failure(&format!("artifact {}", self.artifact)),
-            )),
-        }
-    }
-}
-
-fn limits(operation: &Operation) -> artifact::Limits {
-    let blob_bytes_max = operation.request.environment.source.size_limit_bytes;
-    artifact::Limits {
-        blob_bytes_max,
-        unpacked_bytes_max: blob_bytes_max.saturating_mul(4),
-        ..artifact::Limits::default()
-    }
-}
-
-fn download_dir(operation: &Operation) -> Result<Scratch, Failure> {
-    let parent = &operation.request.process.temp_dir;
-    Scratch::new(parent).map_err(|error| {
-        Failure::msg(
-            Outcome::Error,
-            format!(
-                "could not make a directory in {}: {error}",
-                parent.display()
-            ),
-        )
-        .hint("set RUNNER_TEMP or TMPDIR to a directory that can be written to")
-    })
-}
-
-/// Says whose word the bytes were held against: the strongest that was given.
-fn tell_fetched(operation: &Operation, name: &str, fetched: &Fetched, took: Duration) {
-    operation.tell(EventKind::Fetched {
-        name: name.to_owned(),
-        size_bytes: fetched.blob.size_bytes,
-        digest: fetched.blob.digest,
-        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        promised_by: fetched.promised_by,
-    });
 }

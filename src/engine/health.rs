@@ -29,6 +29,7 @@ pub(super) struct Ward<'a> {
     log: BufWriter<File>,
     log_path: PathBuf,
     is_log_told: bool,
+    log_failed: bool,
     /// Latencies of the healthy service before the deploy, in milliseconds.
     baseline: Option<Measured>,
 }
@@ -66,6 +67,7 @@ impl<'a> Ward<'a> {
             log: BufWriter::new(log),
             log_path,
             is_log_told: false,
+            log_failed: false,
             baseline: None,
         };
         ward.check()?;
@@ -103,6 +105,13 @@ impl<'a> Ward<'a> {
         Ok(Some(verdict))
     }
 
+    /// Whether the baseline of this command was judged healthy.
+    pub(super) fn was_well(&self) -> bool {
+        self.baseline
+            .as_ref()
+            .is_some_and(|measured| measured.verdict.call == Call::Healthy)
+    }
+
     /// After a change: the test, and when it passes the bake.
     pub(super) async fn judge(&mut self) -> Result<Verdict, Failure> {
         let (verdict, _) = self.stage(Stage::Detect).await?;
@@ -127,7 +136,7 @@ impl<'a> Ward<'a> {
             rate: rules.rate,
             cap_s: rules.cap_s,
         });
-        self.write(&LogLine::Rules(rules.clone()))?;
+        self.write(&LogLine::Rules(rules.clone()));
         let (sender, mut ticks) = mpsc::channel(256);
         let stop = self.operation.stop.child_token();
         let probing = Prober::start(
@@ -144,9 +153,7 @@ impl<'a> Ward<'a> {
         drop(ticks);
         probing.await.context("the prober stopped")?;
         self.operation.live(&Live::Quiet);
-        self.log
-            .flush()
-            .with_context(|| format!("could not write {}", self.log_path.display()))?;
+        self.flush();
         let (verdict, latencies_ms) = judged?;
         if !std::mem::replace(&mut self.is_log_told, true) {
             self.operation.left(LEFT_PROBES, &self.log_path);
@@ -174,10 +181,11 @@ impl<'a> Ward<'a> {
             };
             match tick {
                 Some(Tick::Probe(probe)) => {
-                    self.write(&LogLine::Probe(probe.clone()))?;
+                    self.write(&LogLine::Probe(probe.clone()));
                     judge.probe(probe);
                 }
                 Some(Tick::SecondDone(second)) => {
+                    self.flush();
                     let verdict = judge.close_second(second);
                     self.operation.live(&Live::Standing {
                         stage,
@@ -191,7 +199,7 @@ impl<'a> Ward<'a> {
                 None => {
                     self.write(&LogLine::Cut {
                         due_ms: judge.cut_at_ms(),
-                    })?;
+                    });
                     let latencies_ms = judge.latencies_ms().to_vec();
                     return Ok((judge.finish(true), latencies_ms));
                 }
@@ -199,10 +207,31 @@ impl<'a> Ward<'a> {
         }
     }
 
-    fn write(&mut self, line: &LogLine) -> Result<(), Failure> {
+    /// A log that cannot be written does not stop the judging: it is warned about once.
+    fn write(&mut self, line: &LogLine) {
+        if self.log_failed {
+            return;
+        }
         let written = serde_json::to_writer(&mut self.log, line).map_err(std::io::Error::from);
-        let written = written.and_then(|()| self.log.write_all(b"\n"));
-        Ok(written.with_context(|| format!("could not write {}", self.log_path.display()))?)
+        if let Err(error) = written.and_then(|()| self.log.write_all(b"\n")) {
+            self.log_is_lost(&error);
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.log_failed
+            && let Err(error) = self.log.flush()
+        {
+            self.log_is_lost(&error);
+        }
+    }
+
+    fn log_is_lost(&mut self, error: &std::io::Error) {
+        self.log_failed = true;
+        let path = self.log_path.display();
+        self.operation.warn(format!(
+            "the probe log {path} cannot be written any more: {error}"
+        ));
     }
 
     fn rules(&self, stage: Stage) -> Rules {

@@ -7,6 +7,7 @@ use crate::model::outcome::{Failure, Outcome};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
@@ -90,8 +91,14 @@ fn take_one(operation: &Operation, path: &Path) -> Result<Held, Failure> {
         .open(path);
     let mut file =
         opened.with_context(|| format!("could not open the lease {}", path.display()))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Err(held_by_another(path, read(&mut file).as_ref()));
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => (),
+        Err(Errno::WOULDBLOCK) => return Err(held_by_another(path, read(&mut file).as_ref())),
+        // A filesystem without locks: what is written in the lease still keeps others out until it expires.
+        Err(error) => operation.warn(format!(
+            "the lease {} cannot be locked: {error}",
+            path.display()
+        )),
     }
     if let Some(written) = read(&mut file)
         && operation.now() < written.expires_at

@@ -9,6 +9,7 @@ use crate::model::candidate::{KnownGood, Located, PassedOver, Rejection, Run, Vi
 use crate::model::event::EventKind;
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::outcome::{Failure, Outcome};
+use crate::model::state::{Revision, Slot};
 use crate::net;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -31,6 +32,8 @@ pub(super) struct Search<'a> {
 #[derive(Debug, Default)]
 pub(super) struct KnownBad {
     pub(super) runs: BTreeMap<RunId, String>,
+    /// What was rolled back from, whichever run brought it: a rollback by hand knows no run.
+    pub(super) revisions: BTreeMap<(Slot, Revision), String>,
     pub(super) commits: BTreeMap<CommitSha, String>,
 }
 
@@ -251,6 +254,11 @@ impl<'a> Search<'a> {
             good.artifact.name, good.run.id
         ));
         self.pass_over(&good.run, why);
+    }
+
+    /// Its bytes turned out to be a release that was rolled back from.
+    pub(super) fn marked_bad(&mut self, good: &KnownGood, why: String) {
+        self.pass_over(&good.run, Rejection::MarkedBad { why });
     }
 
     /// Tells what was chosen and why every other run was not.

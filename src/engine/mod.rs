@@ -8,9 +8,11 @@ mod keep;
 mod lease;
 mod locate;
 mod operation;
+mod prepare;
 pub mod request;
 mod restore;
 mod signals;
+mod transfer;
 mod verbs;
 
 use crate::model::event::{Ended, EventKind};

@@ -2,6 +2,7 @@
 //! command needs is optional here, nothing was contacted to make it, and nothing in it is read again from outside.
 //! Values only; `config::resolve` makes them.
 
+pub use crate::decide::mitigate::{OnInconclusive, OnUnhealthy};
 use crate::model::ids::{RepoName, RunId};
 use crate::model::payload::Digest;
 use crate::model::secret::Secret;
@@ -289,21 +290,6 @@ pub struct Policy {
     pub on_inconclusive: OnInconclusive,
     /// Hazard names, optionally `name:slot`.
     pub allow: Vec<String>,
-}
-
-/// What an unhealthy release leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnUnhealthy {
-    Rollback,
-    Fail,
-}
-
-/// What it leads to when there is no verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnInconclusive {
-    Fail,
-    Pass,
-    Rollback,
 }
 
 /// What must be so before anything happens.

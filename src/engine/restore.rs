@@ -1,18 +1,17 @@
-//! Puts a release in place: observe, plan, ask permission, compare, change, verify. Every step is in the journal before
+//! Carries a permitted plan out: compare, change, observe, verify. Every step is in the journal before
 //! the next one begins, so a run that was killed is resumed by running again: what was done is no longer in the plan.
 
-use super::fetch::{InHand, Share};
 use super::keep;
 use super::lease::Leases;
 use super::operation::{Operation, stopped};
-use crate::decide::diff;
-use crate::decide::guard::{self, Refusal};
+use super::prepare::{Prepared, Ready, observe, refused};
+use crate::decide::guard;
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::payload::{Verified, hex};
-use crate::model::plan::{Change, Permitted, PermittedChange};
-use crate::model::state::{Held, Revision, Slot, State, Wanted};
-use crate::targets::{ReleaseFacts, Target, TargetError};
+use crate::model::payload::hex;
+use crate::model::plan::{Change, PermittedChange};
+use crate::model::state::{Held, Revision, Slot, State};
+use crate::targets::{ReleaseFacts, TargetError};
 use sha2::{Digest as _, Sha256};
 use std::time::{Duration, Instant};
 
@@ -21,154 +20,6 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// Longest last observation of a command that was asked to stop.
 const LAST_LOOK: Duration = Duration::from_millis(500);
-
-/// A permitted plan for one target, with what it needs.
-#[derive(Debug)]
-pub(super) struct Ready<'a> {
-    target: &'a dyn Target,
-    permitted: Permitted,
-    payload: Option<Verified>,
-}
-
-/// What observing and planning came to.
-#[derive(Debug)]
-pub(super) struct Prepared<'a> {
-    pub(super) steps: Vec<Ready<'a>>,
-}
-
-impl Prepared<'_> {
-    pub(super) fn changes(&self) -> usize {
-        self.steps
-            .iter()
-            .map(|step| step.permitted.plan().changes.len())
-            .sum()
-    }
-}
-
-impl Prepared<'_> {
-    /// Whether what runs now is already the release that is being put in place, or partly: measuring it says nothing of
-    /// what was there before. `resumed`: an earlier command was stopped in the middle.
-    pub(super) fn begun(&self, resumed: bool) -> bool {
-        self.steps.iter().any(|step| {
-            let plan = step.permitted.plan();
-            let is_start = |change: &Change| match change {
-                Change::Start { .. } => true,
-                Change::Install { .. } => false,
-            };
-            plan.changes.iter().any(is_start) || (resumed && plan.changes.len() < plan.before.len())
-        }) && 0 < self.changes()
-    }
-}
-
-/// Observes every target, plans, and asks permission for all of it before anything is changed.
-pub(super) async fn prepare<'a>(
-    operation: &'a Operation,
-    release: &InHand,
-) -> Result<Prepared<'a>, Failure> {
-    let mut steps = Vec::new();
-    let mut observed = Vec::new();
-    for target in operation.targets.iter().map(AsRef::as_ref) {
-        let share = release.share(operation, target).await?;
-        let (step, state) = prepare_one(operation, target, share).await?;
-        steps.push(step);
-        observed.push(state);
-    }
-    remember_before(operation, observed);
-    Ok(Prepared { steps })
-}
-
-/// Plans back to what was observed before: there is no other undo.
-pub(super) async fn prepare_back<'a>(
-    operation: &'a Operation,
-    before: &State,
-) -> Result<Prepared<'a>, Failure> {
-    let mut steps = Vec::new();
-    for target in operation.targets.iter().map(AsRef::as_ref) {
-        let mut wanted = Wanted::new();
-        for slot in target.slots() {
-            if let Some(revision) = before.get(&slot).and_then(|held| held.revision.clone()) {
-                wanted.insert(slot, revision);
-            }
-        }
-        steps.push(
-            prepare_one(
-                operation,
-                target,
-                Share {
-                    wanted,
-                    payload: None,
-                },
-            )
-            .await?
-            .0,
-        );
-    }
-    Ok(Prepared { steps })
-}
-
-async fn prepare_one<'a>(
-    operation: &Operation,
-    target: &'a dyn Target,
-    share: Share,
-) -> Result<(Ready<'a>, State), Failure> {
-    let observed = observe(operation, target).await?;
-    let slots = operation.request.verb.slots();
-    let mut wanted = share.wanted;
-    wanted.retain(|slot, _| slots.is_empty() || slots.contains(slot));
-    let mut plan = diff::plan(&observed, &wanted);
-    plan.hazards = target
-        .hazards(&plan)
-        .await
-        .map_err(|error| error.failure(target.name()))?;
-    operation.tell(EventKind::Planned {
-        target: target.name().to_owned(),
-        plan: plan.clone(),
-    });
-    let permission = guard::Permission {
-        allow: operation.request.environment.policy.allow.clone(),
-    };
-    let permitted = guard::permit(plan, &permission).map_err(refused)?;
-    Ok((
-        Ready {
-            target,
-            permitted,
-            payload: share.payload,
-        },
-        observed,
-    ))
-}
-
-fn refused(refusal: Refusal) -> Failure {
-    let hints = refusal.hints();
-    Failure {
-        kind: Outcome::Refused,
-        cause: refusal.into(),
-        hints,
-    }
-}
-
-/// Observes one target and says so.
-pub(super) async fn observe(operation: &Operation, target: &dyn Target) -> Result<State, Failure> {
-    let state = target
-        .observe()
-        .await
-        .map_err(|error| error.failure(target.name()))?;
-    operation.tell(EventKind::Observed {
-        target: target.name().to_owned(),
-        state: state.clone(),
-    });
-    Ok(state)
-}
-
-/// The first observation of a command is what the incident report calls "before".
-fn remember_before(operation: &Operation, observed: Vec<State>) {
-    let mut facts = operation.facts();
-    let all: State = observed.into_iter().flatten().collect();
-    if facts.before.is_empty() {
-        facts.before.clone_from(&all);
-    }
-    facts.after = all;
-}
 
 /// Carries a prepared plan out. The leases are held and renewed while it lasts.
 pub(super) async fn apply(

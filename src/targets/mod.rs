@@ -72,6 +72,11 @@ pub trait Target: Send + Sync + Debug {
     /// Removes old releases by count, never the current one and none of `keep`. Answers what was removed.
     async fn retire(&self, keep: &[Revision]) -> Result<Vec<String>, TargetError>;
 
+    /// Whether it still has this revision and could put it back without a payload.
+    async fn keeps(&self, _revision: &Revision) -> bool {
+        false
+    }
+
     /// What a person will want to see of the state before a change: name and text, bounded and masked.
     async fn evidence(&self) -> Vec<(String, String)>;
 

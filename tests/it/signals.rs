@@ -58,7 +58,7 @@ async fn before_a_change_nothing_is_changed() {
     for named in SIGNALS {
         let rig = rig(Kind::Directory, Probes::No).await;
         rig.world
-            .fault(Route::WorkflowRuns, Fault::Delay(Duration::from_secs(60)));
+            .fault(Route::WorkflowRuns, Fault::Delay(Duration::from_mins(1)));
         let before = listing(&rig.path("server"));
         let mut running = rig.start(&["rollback"]);
         // The signal may come as early as this: nothing but the first line of the journal is there.
@@ -183,7 +183,11 @@ async fn as_pid_1() {
     for named in SIGNALS {
         let rig = rig(Kind::Directory, Probes::No).await;
         rig.world
-            .fault(Route::WorkflowRuns, Fault::Delay(Duration::from_secs(60)));
+            .fault(Route::WorkflowRuns, Fault::Delay(Duration::from_mins(1)));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the program under test, as PID 1"
+        )]
         let mut command = Command::new(&unshare);
         command.args([
             "--user",
@@ -202,6 +206,10 @@ async fn as_pid_1() {
 
 async fn may_unshare() -> Option<std::path::PathBuf> {
     let unshare = tools::program("unshare")?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a probe of what this machine permits"
+    )]
     let mut command = Command::new(&unshare);
     command.args(["--user", "--map-root-user", "--pid", "--fork", "true"]);
     let ended = command.output().await.ok()?;

@@ -6,9 +6,9 @@ use crate::decide::mitigate::{self, Next};
 use crate::engine::fetch::{self, InHand};
 use crate::engine::health::Ward;
 use crate::engine::operation::Operation;
-use crate::engine::request::Deployed;
+use crate::engine::request::{Choice, Deployed};
 use crate::engine::verbs::{rollback, watch};
-use crate::engine::{Ending, restore};
+use crate::engine::{Ending, prepare, restore};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::verdict::{Call, Verdict};
 
@@ -19,7 +19,7 @@ pub(in crate::engine) async fn run(
     let mut ward = watch::demand_probes(operation)?;
     let release = new_release(operation, from).await?;
     release.remember(operation);
-    let prepared = restore::prepare(operation, &release).await?;
+    let prepared = prepare::prepare(operation, &release).await?;
     let changes = prepared.changes();
     if operation.request.dry_run {
         return Ok(rollback::planned(changes));
@@ -86,14 +86,15 @@ impl Found {
         match self {
             Self::Judged(verdict) => mitigate::after_deploy(
                 verdict,
-                watch::on_unhealthy(policy.on_unhealthy),
-                watch::on_inconclusive(policy.on_inconclusive),
+                policy.on_unhealthy,
+                policy.on_inconclusive,
                 already_unhealthy,
                 already_rolled_back,
             ),
             Self::Broken(failure) => mitigate::after_broken(
                 &failure.to_string(),
-                watch::on_unhealthy(policy.on_unhealthy),
+                policy.on_unhealthy,
+                already_unhealthy,
                 already_rolled_back,
             ),
         }
@@ -126,7 +127,14 @@ impl Found {
 async fn new_release(operation: &Operation, from: &Deployed) -> Result<InHand, Failure> {
     match from {
         Deployed::Path(path) => fetch::from_file(operation, path).await,
-        Deployed::Run(run) => fetch::own_artifact(operation, *run).await,
+        Deployed::Run(run) if operation.request.context.run_id == Some(*run) => {
+            fetch::own_artifact(operation, *run).await
+        }
+        // Another run's release is held to the checks of a candidate.
+        Deployed::Run(run) => {
+            let bad = rollback::known_bad(operation);
+            fetch::release(operation, &Choice::Run(*run), bad).await
+        }
     }
 }
 
@@ -138,7 +146,7 @@ pub(in crate::engine) fn rolled_back(
 ) -> Ending {
     use crate::decide::mitigate::after_rollback;
     let policy = operation.request.environment.policy.on_inconclusive;
-    let outcome = after_rollback(verdict, watch::on_inconclusive(policy), Outcome::RolledBack);
+    let outcome = after_rollback(verdict, policy, Outcome::RolledBack);
     let now = judge::headline(verdict);
     let message = match verdict.call {
         Call::Healthy => format!("{}; before: {why}; now: {now}", outcome.meaning()),

@@ -8,6 +8,7 @@ pub(super) mod record;
 pub(super) mod replay;
 pub(super) mod report;
 pub(super) mod rollback;
+mod turn_back;
 pub(super) mod watch;
 
 use super::Ending;

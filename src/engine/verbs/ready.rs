@@ -5,7 +5,7 @@ use crate::engine::health::Ward;
 use crate::engine::operation::Operation;
 use crate::engine::request::Choice;
 use crate::engine::verbs::rollback::known_bad;
-use crate::engine::{Ending, restore};
+use crate::engine::{Ending, prepare};
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
 use crate::targets::Finding;
@@ -14,7 +14,10 @@ pub(in crate::engine) async fn run(
     operation: &Operation,
     from: &Choice,
 ) -> Result<Ending, Failure> {
-    Ward::open(operation)?;
+    if Ward::open(operation)?.is_none() {
+        operation
+            .warn("no probes are configured: a rollback would be done, and could not be judged");
+    }
     let release = match fetch::release(operation, from, known_bad(operation)).await {
         Ok(release) => release,
         Err(failure) => return Err(not_ready(failure)),
@@ -31,7 +34,7 @@ pub(in crate::engine) async fn run(
             tell(operation, target.name(), finding);
         }
     }
-    if let Err(failure) = restore::prepare(operation, &release).await {
+    if let Err(failure) = prepare::prepare(operation, &release).await {
         return Err(not_ready(failure));
     }
     if 0 < missing {

@@ -7,8 +7,7 @@ use crate::engine::health::Ward;
 use crate::engine::locate::KnownBad;
 use crate::engine::operation::Operation;
 use crate::engine::request::Choice;
-use crate::engine::verbs::watch::on_inconclusive;
-use crate::engine::{keep, restore};
+use crate::engine::{keep, prepare, restore};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::verdict::{Call, Verdict};
 use crate::report::history;
@@ -22,7 +21,7 @@ pub(in crate::engine) async fn run(
     let mut ward = Ward::open(operation)?;
     let release = fetch::release(operation, from, known_bad(operation)).await?;
     release.remember(operation);
-    let prepared = restore::prepare(operation, &release).await?;
+    let prepared = prepare::prepare(operation, &release).await?;
     let changes = prepared.changes();
     if operation.request.dry_run {
         return Ok(planned(changes));
@@ -99,7 +98,10 @@ fn ending(
             }
         });
     };
-    let outcome = after_rollback(verdict, on_inconclusive(policy.on_inconclusive), good);
+    let outcome = after_rollback(verdict, policy.on_inconclusive, good);
+    if outcome == Outcome::StillUnhealthy && !changed {
+        return Ok(nothing_changed(operation, verdict));
+    }
     let ending = Ending::new(outcome, said(outcome, verdict));
     Ok(match verdict.call {
         Call::Healthy => ending,
@@ -107,6 +109,22 @@ fn ending(
             .hint("escalate: the release is the one that was good, so look at data, configuration and dependencies"),
         Call::Inconclusive => ending.hint("look at the service; `lastgood watch` measures again"),
     })
+}
+
+/// The last good release by the record is what is in place, and it is not well: the record is wrong, or the trouble is not
+/// the release.
+fn nothing_changed(operation: &Operation, verdict: &Verdict) -> Ending {
+    let run = operation.facts().run;
+    let message = format!(
+        "nothing was changed: the target already holds the last good release{}, and it is not well: {}",
+        run.map_or(String::new(), |run| format!(" (run {run})")),
+        judge::headline(verdict)
+    );
+    let ending = Ending::new(Outcome::StillUnhealthy, message);
+    match run {
+        Some(run) => ending.hint(format!("to go back further: the same command with --exclude-run {run}")),
+        None => ending.hint("look at data, configuration and dependencies, or give an older release with --artifact"),
+    }
 }
 
 /// What is rolled back from. An emergency rollback starts from the head of a branch, which may hold the fix already: the
@@ -126,6 +144,7 @@ pub(in crate::engine) fn known_bad(operation: &Operation) -> KnownBad {
     KnownBad {
         runs: past.bad_runs(environment),
         commits: past.bad_commits(environment),
+        revisions: past.bad_revisions(environment),
     }
 }
 

@@ -1,19 +1,13 @@
 //! `watch`: the judging half of `deploy`, after a deploy step of the user's own; and what both do with the verdict.
 
-use crate::decide::guard::{self, Deployment, Refusal};
-use crate::decide::mitigate::{self, Next};
-use crate::engine::fetch::{self, InHand};
+use crate::decide::guard::Refusal;
+use crate::decide::mitigate::Next;
 use crate::engine::health::Ward;
 use crate::engine::operation::Operation;
-use crate::engine::request::{self, Choice};
-use crate::engine::verbs::deploy::{Found, rolled_back};
-use crate::engine::verbs::rollback::known_bad;
-use crate::engine::{Ending, keep, restore};
-use crate::model::event::EventKind;
+use crate::engine::verbs::deploy::Found;
+use crate::engine::verbs::turn_back;
+use crate::engine::{Ending, keep, prepare};
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::state::State;
-use crate::model::verdict::Verdict;
-use crate::report::history;
 
 pub(in crate::engine) async fn run(operation: &Operation) -> Result<Ending, Failure> {
     let mut ward = demand_probes(operation)?;
@@ -24,15 +18,16 @@ pub(in crate::engine) async fn run(operation: &Operation) -> Result<Ending, Fail
         ));
     }
     for target in &operation.targets {
-        let state = restore::observe(operation, target.as_ref()).await?;
+        let state = prepare::observe(operation, target.as_ref()).await?;
         let mut facts = operation.facts();
         facts.before.extend(state.clone());
         facts.after.extend(state);
     }
     {
+        let context = &operation.request.context;
         let mut facts = operation.facts();
-        facts.run = operation.request.context.run_id;
-        facts.commit.clone_from(&operation.request.context.sha);
+        facts.run = context.run_id;
+        facts.commit.clone_from(&context.sha);
     }
     let found = Found::Judged(ward.judge().await?);
     operation.cut()?;
@@ -57,33 +52,14 @@ pub(in crate::engine) async fn mitigate(
     found: Found,
     already_unhealthy: bool,
 ) -> Result<Ending, Failure> {
-    let again = rolled_back_before(operation);
+    let again = turn_back::rolled_back_before(operation);
     match found.next(operation, already_unhealthy, again.is_some()) {
         Next::Done => {
             keep::retire(operation).await;
             Ok(Ending::new(Outcome::Healthy, found.said(Outcome::Healthy)))
         }
         Next::Stop { outcome } => Ok(left_in_place(outcome, &found, already_unhealthy, again)),
-        Next::RollBack { why: _ } => roll_back(operation, ward, &found.why()).await,
-    }
-}
-
-/// The policy as judgment knows it: a request is filled by a floor that judgment does not know.
-pub(in crate::engine) const fn on_unhealthy(policy: request::OnUnhealthy) -> mitigate::OnUnhealthy {
-    match policy {
-        request::OnUnhealthy::Rollback => mitigate::OnUnhealthy::Rollback,
-        request::OnUnhealthy::Fail => mitigate::OnUnhealthy::Fail,
-    }
-}
-
-/// The same for a missing verdict.
-pub(in crate::engine) const fn on_inconclusive(
-    policy: request::OnInconclusive,
-) -> mitigate::OnInconclusive {
-    match policy {
-        request::OnInconclusive::Fail => mitigate::OnInconclusive::Fail,
-        request::OnInconclusive::Pass => mitigate::OnInconclusive::Pass,
-        request::OnInconclusive::Rollback => mitigate::OnInconclusive::Rollback,
+        Next::RollBack { why: _ } => turn_back::run(operation, ward, &found.why()).await,
     }
 }
 
@@ -118,104 +94,4 @@ fn left_in_place(
                 .hint("`lastgood rollback` puts the last good release back"),
         },
     }
-}
-
-/// Rolling back what was already rolled back from is ping-pong: `decide` says whether history holds one of this deployment.
-fn rolled_back_before(operation: &Operation) -> Option<Refusal> {
-    let past = history::read(&operation.request.state_dir);
-    let context = &operation.request.context;
-    let slots = operation.facts().after.clone();
-    let deployment = Deployment {
-        run: context.run_id,
-        attempt: context.attempt,
-        slots: slots
-            .into_iter()
-            .filter_map(|(slot, held)| Some((slot, held.revision?)))
-            .collect(),
-    };
-    guard::automatic(
-        &past.rollbacks(&operation.request.environment.name),
-        &deployment,
-    )
-    .err()
-}
-
-async fn roll_back(
-    operation: &Operation,
-    ward: &mut Ward<'_>,
-    why: &str,
-) -> Result<Ending, Failure> {
-    operation.may_go_on()?;
-    operation.tell(EventKind::RollingBack {
-        why: why.to_owned(),
-    });
-    {
-        let context = &operation.request.context;
-        let mut facts = operation.facts();
-        facts.bad_run = context.run_id;
-        facts.bad_commit.clone_from(&context.sha);
-    }
-    let before = before_the_deploy(operation);
-    let verdict = match fetch::release(operation, &Choice::Newest, known_bad(operation)).await {
-        Ok(release) => to_release(operation, ward, &release).await?,
-        Err(failure) => match before {
-            Some(before) => to_before(operation, ward, &before, failure).await?,
-            None => return Err(stays(failure, why)),
-        },
-    };
-    operation.cut()?;
-    Ok(rolled_back(operation, &verdict, why))
-}
-
-/// Nothing to go back to: the first thing to know is what is in place now.
-fn stays(mut failure: Failure, why: &str) -> Failure {
-    failure.cause = failure
-        .cause
-        .context(format!("the new release stays in place, unhealthy ({why})"));
-    failure
-}
-
-async fn to_release(
-    operation: &Operation,
-    ward: &mut Ward<'_>,
-    release: &InHand,
-) -> Result<Verdict, Failure> {
-    release.remember(operation);
-    let prepared = restore::prepare(operation, release).await?;
-    restore::apply(operation, &prepared, &release.facts(operation)).await?;
-    ward.judge().await
-}
-
-/// Without a located release, what this very command observed before its own change is the next best proof: said
-/// aloud, never done in silence.
-async fn to_before(
-    operation: &Operation,
-    ward: &mut Ward<'_>,
-    before: &State,
-    failure: Failure,
-) -> Result<Verdict, Failure> {
-    operation.warn(format!(
-        "{failure}; going back to what this deploy replaced instead"
-    ));
-    let prepared = restore::prepare_back(operation, before).await?;
-    {
-        let mut facts = operation.facts();
-        (facts.run, facts.commit, facts.digest) = (None, None, None);
-    }
-    let facts = crate::targets::ReleaseFacts {
-        run: None,
-        commit: None,
-        manifest: None,
-        environment: &operation.request.environment.name,
-    };
-    restore::apply(operation, &prepared, &facts).await?;
-    ward.judge().await
-}
-
-/// What `deploy` replaced; `None` for `watch`, which saw only the new release, and for a first deploy.
-fn before_the_deploy(operation: &Operation) -> Option<State> {
-    let facts = operation.facts();
-    let is_other = facts.before != facts.after;
-    let holds_any = facts.before.values().any(|held| held.revision.is_some());
-    (is_other && holds_any).then(|| facts.before.clone())
 }

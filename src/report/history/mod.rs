@@ -185,6 +185,30 @@ impl History {
         out
     }
 
+    /// Revisions that were rolled back from, by whomever, each with the reason; one that was judged healthy later is not
+    /// among them.
+    pub fn bad_revisions(&self, environment: &str) -> BTreeMap<(Slot, Revision), String> {
+        let mut out = BTreeMap::new();
+        for entry in self.of(environment) {
+            if entry.proved_good() {
+                for (slot, held) in &entry.after {
+                    if let Some(revision) = &held.revision {
+                        out.remove(&(slot.clone(), revision.clone()));
+                    }
+                }
+            }
+            if entry.proved_bad && entry.rollback != Rollback::No {
+                for past in &entry.rolled_back_from {
+                    out.insert(
+                        (past.slot.clone(), past.revision.clone()),
+                        bad_reason(entry),
+                    );
+                }
+            }
+        }
+        out
+    }
+
     /// Operations of an environment that were stopped, newest first: the one that is running now is among them. What came
     /// before an operation that put a release in place, or found it there, is settled and not among them.
     pub fn unfinished(&self, environment: &str) -> Vec<Unfinished> {

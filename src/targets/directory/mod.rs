@@ -166,6 +166,14 @@ impl Target for Directory {
             .await
     }
 
+    async fn keeps(&self, revision: &Revision) -> bool {
+        let Ok(digest) = digest_of(&self.disk.slot, revision) else {
+            return false;
+        };
+        let found = self.blocking(move |disk| disk.find(digest)).await;
+        matches!(found, Ok(Some(_)))
+    }
+
     async fn evidence(&self) -> Vec<(String, String)> {
         let listed = self.blocking(retire::listing).await;
         let text = listed.unwrap_or_else(|error| format!("could not be read: {error}"));

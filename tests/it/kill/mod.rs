@@ -69,7 +69,11 @@ async fn check(case: Case) {
             told()
         );
     }
-    assert_eq!(rig.holds(), case.holds, "{}", told());
+    // A command that measured the old release to be well goes back to that one, if the server still has it.
+    let holds = rig.holds();
+    let back_to_old =
+        case.outcome == "rolled-back" && case.kind == Kind::Directory && holds == "old";
+    assert!(back_to_old || holds == case.holds, "{holds}: {}", told());
     assert_eq!(rig.leftovers(), [""; 0], "{}", told());
     if case.probes == Probes::Yes {
         assert!(
