@@ -143,6 +143,7 @@ impl<'a> Download<'a> {
     pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Trouble> {
         loop {
             let why = match self.read().await {
+                Ok(Some(piece)) if piece.is_empty() => continue,
                 Ok(Some(piece)) => {
                     self.got += piece.len() as u64;
                     if self.limits.blob_bytes_max < self.got {

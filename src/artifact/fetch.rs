@@ -5,7 +5,7 @@ use super::download::{Download, Trouble};
 use super::fetched::{Blob, Fetched};
 use super::kind::{Kind, MAGIC_BYTES, kind};
 use super::open::{safe_name, unpack_zip};
-use super::sinks::{Hasher, Sink, joined, save};
+use super::sinks::{Hasher, Pieces, Sink, enough, joined, save};
 use super::zip::{self, Directory, End, Input, TAIL_BYTES, ZipError};
 use super::{FetchError, Limits, Source, Wanted};
 use crate::model::payload::{Digest, Mismatch, Promise};
@@ -245,18 +245,22 @@ async fn pump(
     mut sink: Sink,
 ) -> Result<(Blob, Made), Trouble> {
     let mut hasher = Hasher::start();
-    let mut next = Ok(Some(first.clone()));
+    let mut pieces = Pieces::from([first.clone()]);
     let pumped = loop {
-        let piece = match next {
-            Ok(Some(piece)) => piece,
+        let next = download.piece().await;
+        let ended = !matches!(next, Ok(Some(_)));
+        if ended || enough(&pieces) {
+            let pieces = std::mem::take(&mut pieces);
+            hasher.take(pieces.clone()).await;
+            if let Err(error) = sink.take(pieces).await {
+                break Err(Trouble::Stop(error));
+            }
+        }
+        match next {
+            Ok(Some(piece)) => pieces.push(piece),
             Ok(None) => break Ok(()),
             Err(trouble) => break Err(trouble),
-        };
-        hasher.take(piece.clone()).await;
-        if let Err(error) = sink.take(piece).await {
-            break Err(Trouble::Stop(error));
         }
-        next = download.piece().await;
     };
     let (digest, made) = (hasher.finish().await, sink.finish().await);
     pumped?;

@@ -2,6 +2,7 @@
 
 use super::{ZipError, refuse};
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
 use tokio::sync::mpsc;
@@ -15,14 +16,16 @@ pub(in crate::artifact) enum Source {
     Memory,
     File(File),
     /// Pieces as the network gives them. The sender's end is the end of the bytes.
-    Channel(mpsc::Receiver<Bytes>),
+    Channel(mpsc::Receiver<Vec<Bytes>>),
 }
 
 /// A source and what of it has not been taken yet.
 #[derive(Debug)]
 pub(in crate::artifact) struct Input {
     source: Source,
+    /// What came and was not taken yet: `piece` first.
     piece: Bytes,
+    more: VecDeque<Bytes>,
 }
 
 impl Input {
@@ -30,6 +33,7 @@ impl Input {
         Self {
             source: Source::Memory,
             piece: bytes,
+            more: VecDeque::new(),
         }
     }
 
@@ -37,13 +41,15 @@ impl Input {
         Self {
             source: Source::File(file),
             piece: Bytes::new(),
+            more: VecDeque::new(),
         }
     }
 
-    pub(in crate::artifact) fn channel(pieces: mpsc::Receiver<Bytes>) -> Self {
+    pub(in crate::artifact) fn channel(pieces: mpsc::Receiver<Vec<Bytes>>) -> Self {
         Self {
             source: Source::Channel(pieces),
             piece: Bytes::new(),
+            more: VecDeque::new(),
         }
     }
 
@@ -56,7 +62,7 @@ impl Input {
 
     /// The next bytes, at least one and at most `max`. Blocks.
     pub(super) fn some(&mut self, max: u64) -> Result<Bytes, ZipError> {
-        if self.piece.is_empty() {
+        if self.piece.is_empty() && self.more.is_empty() {
             self.piece = match &mut self.source {
                 Source::Memory => Bytes::new(),
                 Source::File(file) => {
@@ -65,8 +71,16 @@ impl Input {
                     block.truncate(read);
                     block.into()
                 }
-                Source::Channel(pieces) => pieces.blocking_recv().ok_or(ZipError::Stopped)?,
+                Source::Channel(pieces) => {
+                    self.more = pieces.blocking_recv().ok_or(ZipError::Stopped)?.into();
+                    Bytes::new()
+                }
             };
+        }
+        while self.piece.is_empty()
+            && let Some(piece) = self.more.pop_front()
+        {
+            self.piece = piece;
         }
         if self.piece.is_empty() {
             return refuse("the archive is shorter than its directory says");
