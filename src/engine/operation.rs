@@ -246,7 +246,7 @@ impl Operation {
                 .github_output
                 .as_deref()
                 .map_or(Ok(()), |path| {
-                    outputs::write(path, &outputs::of(&events, &dir))
+                    outputs::write(path, &in_workspace(outputs::of(&events, &dir), &request))
                         .context("could not write the outputs")
                 }),
         ];
@@ -345,6 +345,21 @@ fn operation_id(now: Timestamp, verb: &str) -> Result<String, Failure> {
         .map_err(|error| Failure::msg(Outcome::Error, format!("no random numbers: {error}")))?;
     let time = now.strftime("%Y%m%dT%H%M%SZ");
     Ok(format!("{time}-{verb}-{}", hex(&random)))
+}
+
+/// Paths of outputs start at the workspace: in a container it lies elsewhere than for the steps that read them.
+fn in_workspace(
+    mut outputs: Vec<(&'static str, String)>,
+    request: &Request,
+) -> Vec<(&'static str, String)> {
+    for (name, value) in &mut outputs {
+        if let ("report" | "journal", Ok(path)) =
+            (*name, Path::new(&*value).strip_prefix(&request.process.dir))
+        {
+            *value = path.display().to_string();
+        }
+    }
+    outputs
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
