@@ -3,6 +3,7 @@
 use super::args::{self, Help};
 use super::env::Env;
 use crate::model::outcome::{Failure, Outcome};
+use crate::report::beginning;
 use clap_complete::Shell;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -41,22 +42,15 @@ pub(super) fn completions(shell: Shell) -> Result<String, Failure> {
 /// Why nothing was done: the message on stderr, for a workflow also as annotation and outputs, for `--json` on stdout.
 pub(super) fn failure(failure: &Failure, env: &Env, json: bool) -> ExitCode {
     let outcome = failure.kind;
-    error_line(&format!("error: {}", printable(&failure.to_string())));
-    for hint in &failure.hints {
-        error_line(&format!("hint: {}", printable(hint)));
+    for line in beginning::lines(failure) {
+        error_line(&line);
     }
     if json {
-        let answer = serde_json::json!({
-            "outcome": outcome.word(),
-            "exit_code": outcome.exit_code(),
-            "message": failure.to_string(),
-            "hints": failure.hints,
-        });
-        text(&format!("{answer:#}\n"));
+        text(&beginning::answer(failure));
     }
     if env.in_actions() {
         if !json {
-            text(&format!("{}\n", annotation(failure)));
+            text(&beginning::annotation(failure));
         }
         if let Some(file) = env.get("GITHUB_OUTPUT")
             && let Err(error) = outputs(Path::new(file), outcome)
@@ -69,30 +63,6 @@ pub(super) fn failure(failure: &Failure, env: &Env, json: bool) -> ExitCode {
     ExitCode::from(outcome.exit_code())
 }
 
-/// Control characters of a name or value from outside are shown, not obeyed.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => ' ',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect()
-}
-
-/// An annotation of the run: percent and line ends are encoded, so that the text stays one command.
-fn annotation(failure: &Failure) -> String {
-    let mut message = failure.to_string();
-    for hint in &failure.hints {
-        message = format!("{message}\nhint: {hint}");
-    }
-    let encoded = message
-        .replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A");
-    format!("::error title=lastgood::{encoded}")
-}
-
 /// The outputs that a later step looks at. Both are words of ours, so the plain form is safe.
 fn outputs(file: &Path, outcome: Outcome) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(file)?;
@@ -103,21 +73,6 @@ fn outputs(file: &Path, outcome: Outcome) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_annotation_is_one_command() {
-        let failure =
-            Failure::msg(Outcome::Usage, "found \"50%\n::set-output name=x::y\"").hint("a");
-        assert_eq!(
-            annotation(&failure),
-            "::error title=lastgood::found \"50%25%0A::set-output name=x::y\"%0Ahint: a"
-        );
-    }
-
-    #[test]
-    fn terminal_escapes_are_shown() {
-        assert_eq!(printable("a\u{1b}[31mb\nc"), "a\u{fffd}[31mb c");
-    }
 
     #[test]
     fn every_shell_gets_completions() {

@@ -1,62 +1,37 @@
 //! What is said of a command that ended before it began: there is no journal, no event and nobody wired to listen.
 
 use super::answer::ANSWER_SCHEMA;
-use super::lines::{Line, Tone};
-use super::terminal::{Style, rendered};
-use super::untrusted::{command_data, line, text};
+use super::untrusted::{command_data, line};
 use crate::model::outcome::Failure;
 use serde_json::json;
-use std::io::Write as _;
 
-/// Says the failure on stderr, as an annotation too inside GitHub Actions, and gives what belongs on stdout: the JSON
-/// answer, or nothing.
-pub fn could_not_begin(failure: &Failure, json: bool, in_actions: bool) -> String {
-    let told = told(failure, in_actions);
-    // When stderr is closed there is nowhere left to say so.
-    std::io::stderr().write_all(told.as_bytes()).ok();
-    if json { answer(failure) } else { String::new() }
+/// Longest message, in characters: that of clap with a list of values fits.
+const CHARS_MAX: usize = 2000;
+
+/// For people: the message, and each hint as one next action. Text from outside is harmless in a terminal and in the log
+/// of a workflow.
+pub fn lines(failure: &Failure) -> Vec<String> {
+    let mut lines = vec![format!("error: {}", line(&failure.to_string(), CHARS_MAX))];
+    let hints = failure.hints.iter();
+    lines.extend(hints.map(|hint| format!("hint: {}", line(hint, CHARS_MAX))));
+    lines
 }
 
-fn told(failure: &Failure, in_actions: bool) -> String {
-    let outcome = failure.kind;
-    let message = line(&failure.to_string(), 1000);
-    let mut lines = vec![Line {
-        label: outcome.word().to_owned(),
-        text: format!("exit code {}: {message}", outcome.exit_code()),
-        tone: Tone::Bad,
-    }];
+/// The same as one annotation of the run.
+pub fn annotation(failure: &Failure) -> String {
+    let mut message = line(&failure.to_string(), CHARS_MAX);
     for hint in &failure.hints {
-        lines.push(Line {
-            label: "next:".to_owned(),
-            text: text(hint),
-            tone: Tone::Plain,
-        });
+        message = format!("{message}\nNext: {}", line(hint, CHARS_MAX));
     }
-    let plain = Style {
-        color: false,
-        tty: false,
-    };
-    let mut out: String = lines.iter().map(|line| rendered(line, plain)).collect();
-    if in_actions {
-        let mut annotation = vec![message];
-        annotation.extend(
-            failure
-                .hints
-                .iter()
-                .map(|hint| format!("Next: {}", text(hint))),
-        );
-        put!(
-            out,
-            "::error title=lastgood%3A {}::{}\n",
-            outcome.word(),
-            command_data(&annotation.join("\n"))
-        );
-    }
-    out
+    let outcome = failure.kind.word();
+    format!(
+        "::error title=lastgood%3A {outcome}::{}\n",
+        command_data(&message)
+    )
 }
 
 /// The fields of `report::answer` that are known without an operation; every other one is absent.
-fn answer(failure: &Failure) -> String {
+pub fn answer(failure: &Failure) -> String {
     let value = json!({
         "schema": ANSWER_SCHEMA,
         "outcome": failure.kind,
@@ -76,7 +51,7 @@ mod tests {
     fn failure() -> Failure {
         Failure::msg(
             Outcome::Usage,
-            "found `prod\n::error::x`, expected `production`",
+            "found `50%\n::error::x ##[error]y \u{1b}[31m`, expected `production`",
         )
         .hint("write `environment: production`")
     }
@@ -84,19 +59,19 @@ mod tests {
     #[test]
     fn a_person_reads_what_was_found_and_what_to_do() {
         assert_eq!(
-            told(&failure(), false),
-            "usage       exit code 2: found `prod ::error::x`, expected `production`\n\
-             next:       write `environment: production`\n"
+            lines(&failure()),
+            [
+                "error: found `50% ::error::x ## [error]y `, expected `production`",
+                "hint: write `environment: production`"
+            ]
         );
     }
 
     #[test]
-    fn an_annotation_is_one_line() {
-        let told = told(&failure(), true);
-        let last = told.lines().last().unwrap();
+    fn an_annotation_is_one_command() {
         assert_eq!(
-            last,
-            "::error title=lastgood%3A usage::found `prod ::error::x`, expected `production`%0ANext: write `environment: production`"
+            annotation(&failure()),
+            "::error title=lastgood%3A usage::found `50%25 ::error::x ## [error]y `, expected `production`%0ANext: write `environment: production`\n"
         );
     }
 

@@ -20,7 +20,7 @@ macro_rules! put_line {
 
 pub mod actions;
 pub mod answer;
-mod beginning;
+pub mod beginning;
 pub mod delimiter;
 pub mod history;
 pub mod incident;
@@ -33,8 +33,6 @@ pub mod summary;
 pub mod terminal;
 pub mod untrusted;
 pub mod words;
-
-pub use beginning::could_not_begin;
 
 use crate::model::event::{Event, EventKind};
 use crate::model::probe::Stage;

@@ -344,7 +344,7 @@ fn a_mistake_is_also_said_in_json_and_to_the_workflow() {
     let stdout = text(&output.stdout);
     assert_eq!(stdout.lines().count(), 1, "{stdout}");
     assert!(
-        stdout.starts_with("::error title=lastgood::input `run-id`: found \"50%25\\n"),
+        stdout.starts_with("::error title=lastgood%3A usage::input `run-id`: found \"50%25\\n"),
         "{stdout}"
     );
     assert_eq!(
