@@ -252,7 +252,7 @@ impl History {
     /// Whether an operation was stopped, and no later one put things right.
     fn is_open(&self, entry: &Entry) -> bool {
         let later = self.of(&entry.environment).rev();
-        let mut later = later.take_while(|later| later.id != entry.id);
+        let mut later = later.take_while(|later| later.journal != entry.journal);
         entry.was_stopped() && !later.any(Entry::settles)
     }
 
