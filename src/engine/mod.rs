@@ -60,7 +60,7 @@ pub async fn run(request: Request) -> Result<Finished, Failure> {
             Ok(Err(failure)) => operation.failed(failure),
             Err(panic) => operation.failed(panicked(panic.as_ref())),
         },
-        () = signals.listen(&operation) => operation.failed(restore::given_up(&operation).await),
+        () = signals.listen(&operation) => operation.failed(signals::given_up(&operation).await),
     };
     Ok(operation.finish(ended))
 }

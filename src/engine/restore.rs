@@ -13,13 +13,7 @@ use crate::model::plan::{Change, PermittedChange};
 use crate::model::state::{Held, Revision, Slot, State};
 use crate::targets::{ReleaseFacts, TargetError};
 use sha2::{Digest as _, Sha256};
-use std::time::{Duration, Instant};
-
-/// What programs that are ended get to clean up.
-const LAST_WORDS: Duration = Duration::from_millis(300);
-
-/// Longest last observation of a command that was asked to stop.
-const LAST_LOOK: Duration = Duration::from_millis(500);
+use std::time::Instant;
 
 /// Carries a prepared plan out. The leases are held and renewed while it lasts.
 pub(super) async fn apply(
@@ -155,28 +149,8 @@ async fn apply_one(
     Ok(())
 }
 
-/// The end of a command that was asked to stop and did not in time: its steps are dropped, its programs are being ended.
-/// What the target holds now is observed once more, unless that takes too long as well.
-pub(super) async fn given_up(operation: &Operation) -> Failure {
-    if !operation.facts().changing {
-        return stopped("asked to stop before anything else was changed");
-    }
-    // Programs got TERM when their step was dropped; KILL follows when the process ends.
-    tokio::time::sleep(LAST_WORDS).await;
-    let look = async {
-        for target in &operation.targets {
-            if let Ok(state) = observe(operation, target.as_ref()).await {
-                remember_after(operation, state);
-            }
-        }
-    };
-    if tokio::time::timeout(LAST_LOOK, look).await.is_err() {
-        operation.warn("stopped before it was observed what the target holds now");
-    }
-    stopped("asked to stop, and the change under way did not end in time: it may be half done")
-}
-
-fn remember_after(operation: &Operation, state: State) -> State {
+/// What a target holds by now, for the last event.
+pub(super) fn remember_after(operation: &Operation, state: State) -> State {
     operation.facts().after.extend(state.clone());
     state
 }

@@ -2,13 +2,15 @@
 //! 2.5 s later KILL (GitHub's documentation of cancellation; actions/runner#1309 saw HUP).
 //! The first one asks every step to end at its next safe point; what does not end in time is dropped as it is.
 
-use super::operation::Operation;
+use super::operation::{Operation, stopped};
+use super::restore::{observe, remember_after};
 use crate::model::event::EventKind;
+use crate::model::outcome::Failure;
 use futures_util::future::{pending, select_all};
 use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// A change that was begun may use this long to finish after the first signal: the outputs are written within 5 s.
 const GRACE: Duration = Duration::from_millis(3500);
@@ -18,6 +20,12 @@ const GRACE_OF_READERS: Duration = Duration::from_millis(500);
 
 /// How often it is looked whether a change is under way.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What programs that are ended get to clean up.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Longest last observation of a command that was asked to stop.
+const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// Signals that are caught from now on instead of ending the process.
 #[derive(Debug)]
@@ -74,6 +82,27 @@ impl Signals {
             }
         }
     }
+}
+
+/// The end of a command that was asked to stop and did not in time: its steps are dropped, its programs are being ended.
+/// What the target holds now is observed once more, unless that takes too long as well.
+pub(super) async fn given_up(operation: &Operation) -> Failure {
+    if !operation.facts().changing {
+        return stopped("asked to stop before anything else was changed");
+    }
+    // Programs got TERM when their step was dropped; KILL follows when the process ends.
+    sleep(LAST_WORDS).await;
+    let look = async {
+        for target in &operation.targets {
+            if let Ok(state) = observe(operation, target.as_ref()).await {
+                remember_after(operation, state);
+            }
+        }
+    };
+    if timeout(LAST_LOOK, look).await.is_err() {
+        operation.warn("stopped before it was observed what the target holds now");
+    }
+    stopped("asked to stop, and the change under way did not end in time: it may be half done")
 }
 
 async fn first(streams: &mut [(&'static str, Signal)]) -> &'static str {
