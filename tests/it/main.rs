@@ -6,6 +6,7 @@ pub mod tools;
 pub mod world;
 
 mod action;
+mod action_run;
 mod bless;
 mod cli;
 mod config;
@@ -26,6 +27,7 @@ mod probes;
 mod reference;
 mod report;
 mod rig;
+mod runner;
 mod schema;
 mod signals;
 mod step;
