@@ -3,7 +3,8 @@
 //! The first one asks every step to end at its next safe point; what does not end in time is dropped as it is.
 
 use super::operation::{Operation, stopped};
-use super::restore::{observe, remember_after};
+use super::prepare::observe;
+use super::restore::remember_after;
 use crate::model::event::EventKind;
 use crate::model::outcome::Failure;
 use futures_util::future::{pending, select_all};
