@@ -4,7 +4,7 @@
 use super::keep;
 use super::lease::Leases;
 use super::operation::{Operation, stopped};
-use super::prepare::{Prepared, Ready, observe, refused};
+use super::prepare::{Prepared, Ready, refused};
 use crate::decide::guard;
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};

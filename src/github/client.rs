@@ -23,7 +23,7 @@ const PAGES_MAX: u32 = 10;
 pub struct Limits {
     /// For one request, until its answer is read.
     pub deadline: Duration,
-    /// For one call with all its tries and pauses; waiting for a rate limit is counted apart.
+    /// For all calls of one client together, with their tries and pauses; waiting for a rate limit is counted apart.
     pub total: Duration,
     /// For all the waiting for a rate limit that one call does. Beyond it the call gives up and says when the limit ends.
     pub rate_limit_wait_max: Duration,

@@ -18,6 +18,7 @@ use octocrab::service::middleware::base_uri::BaseUriLayer;
 use octocrab::service::middleware::reqwest_connector::ReqwestConnector;
 use octocrab::{AuthState, OctoBody, Octocrab, OctocrabBuilder};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -35,6 +36,7 @@ pub(super) struct Transport {
     base: Url,
     limits: Limits,
     requests: AtomicU32,
+    spent: Mutex<Spent>,
 }
 
 /// One call, whatever number of requests it takes.
@@ -63,6 +65,15 @@ pub(super) enum Answer {
 }
 
 type Incoming = Response<BoxBody<Bytes, octocrab::Error>>;
+
+/// Time that calls of one client took together: the bounds are for the whole command.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    /// Asking, and pausing before asking again.
+    busy: Duration,
+    /// Waiting for rate limits.
+    waited: Duration,
+}
 
 impl Transport {
     pub(super) fn new(
@@ -105,6 +116,7 @@ impl Transport {
             base,
             limits,
             requests: AtomicU32::new(0),
+            spent: Mutex::default(),
         })
     }
 
@@ -118,8 +130,28 @@ impl Transport {
         call: &Call<'_>,
         read: impl Fn(Answer) -> Result<T, String>,
     ) -> Result<T, GithubError> {
+        let earlier = *self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let started = Instant::now();
-        let mut waited_for_limits = Duration::ZERO;
+        let mut waited = earlier.waited;
+        let result = self.ask_within(call, read, earlier, &mut waited).await;
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner) = Spent {
+            busy: earlier.busy
+                + started
+                    .elapsed()
+                    .saturating_sub(waited.saturating_sub(earlier.waited)),
+            waited,
+        };
+        result
+    }
+
+    async fn ask_within<T>(
+        &self,
+        call: &Call<'_>,
+        read: impl Fn(Answer) -> Result<T, String>,
+        earlier: Spent,
+        waited_for_limits: &mut Duration,
+    ) -> Result<T, GithubError> {
+        let started = Instant::now();
         let mut limited = 0;
         let mut tries = 1;
         let mut pauses = Backoff::new(self.limits.backoff_unit);
@@ -134,7 +166,8 @@ impl Transport {
             let pause = match again {
                 Again::Never => return Err(*error),
                 Again::AfterBackoff => {
-                    let busy = started.elapsed().saturating_sub(waited_for_limits);
+                    let waited_here = waited_for_limits.saturating_sub(earlier.waited);
+                    let busy = earlier.busy + started.elapsed().saturating_sub(waited_here);
                     let pause = pauses
                         .next()
                         .filter(|pause| busy + *pause <= self.limits.total);
@@ -148,13 +181,13 @@ impl Transport {
                     let left = self
                         .limits
                         .rate_limit_wait_max
-                        .saturating_sub(waited_for_limits);
+                        .saturating_sub(*waited_for_limits);
                     let pause = match limit_pause(limit, limited, left) {
                         Ok(pause) => pause,
                         Err(until) => return Err(with_until(*error, until)),
                     };
                     limited += 1;
-                    waited_for_limits += pause;
+                    *waited_for_limits += pause;
                     pause
                 }
             };

@@ -96,7 +96,7 @@ impl Outcome {
             Self::AlreadyGood => {
                 "the target already holds the last good release; nothing was changed"
             }
-            Self::Planned => "dry run: the plan was made, nothing was changed",
+            Self::Planned => "it was found out what would be done; nothing was changed",
             Self::Ready => "a rollback could be done now",
             Self::Error => "something failed that should not have",
             Self::Usage => "an argument, input or config value is wrong; nothing was contacted",

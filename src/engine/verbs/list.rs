@@ -17,9 +17,9 @@ pub(in crate::engine) async fn run(operation: &Operation) -> Result<Ending, Fail
             facts.commit = Some(good.run.sha.to_string());
             facts.digest = good.artifact.digest;
             Ok(Ending::new(
-                Outcome::Ready,
+                Outcome::Planned,
                 format!(
-                    "run {} ({}) is the last good release",
+                    "run {} ({}) is the last good release; nothing was downloaded or changed",
                     good.run.id,
                     good.run.sha.short()
                 ),

@@ -175,7 +175,7 @@ async fn a_deploy_job_is_found_by_its_whole_name_or_a_pattern() {
         let wanted = format!(", deploy-job: \"{job}\"");
         stage.configure(|config| config.source.push_str(&wanted));
         let out = stage.run(&["list"]).await;
-        out.ended(0, "ready").says(why);
+        out.ended(0, "planned").says(why);
         assert_eq!(out.json()["chosen"]["run"], 10);
     }
 }

@@ -143,7 +143,7 @@ async fn list_gives_the_chosen_run_and_every_reason() {
 
     let call = stage.lastgood(&["list", "--failing-commit", HEAD]).json();
     let out = call.step(20).run().await;
-    out.ended(0, "ready").says("run 11");
+    out.ended(0, "planned").says("run 11");
     let json = out.json();
     assert_eq!(json["chosen"]["run"], 11);
     assert_eq!(json["chosen"]["artifact"]["name"], "site");
