@@ -1,5 +1,5 @@
 //! Target `command`: the user's own programs observe, apply and start. Argument lists without a shell, JSON in and out
-//! ([`protocol`]). Not here: starting the programs themselves (`targets::process`).
+//! (`protocol`). Not here: starting the programs themselves (`targets::process`).
 
 mod programs;
 mod protocol;
