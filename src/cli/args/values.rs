@@ -1,7 +1,9 @@
 //! Values of options, parsed strictly: each refusal says what was expected (clap says what was found and where).
 
+use crate::config::problem::nearest;
 use crate::model::ids::RunId;
 use crate::model::payload::Digest;
+use crate::targets::REGISTRY;
 use std::str::FromStr;
 use url::Url;
 
@@ -81,6 +83,14 @@ impl FromStr for TargetArg {
         };
         if kind.is_empty() || value.is_empty() || name.is_some_and(str::is_empty) {
             return Err(EXPECTED.to_owned());
+        }
+        let mut kinds = REGISTRY.iter().map(|entry| entry.kind);
+        if kinds.clone().all(|known| known != kind) {
+            let meant = nearest(kind, kinds.clone()).or_else(|| kinds.next());
+            return Err(format!(
+                "a known kind of target, such as {}",
+                meant.unwrap_or_default()
+            ));
         }
         let settings = if value.starts_with('{') {
             serde_json::from_str(value)
