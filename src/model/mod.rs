@@ -10,5 +10,6 @@ pub mod plan;
 pub mod probe;
 pub mod release;
 pub mod secret;
+pub mod sighting;
 pub mod state;
 pub mod verdict;
