@@ -2,7 +2,8 @@
 
 use super::judge;
 use crate::model::outcome::Outcome;
-use crate::model::verdict::{Call, Verdict};
+use crate::model::sighting::Sighting;
+use crate::model::verdict::{Call, Severity, Verdict};
 
 /// What to do with an unhealthy release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,6 +78,7 @@ pub fn after_deploy(
 /// Nothing has to be measured to know that it is not well.
 pub fn after_broken(
     why: &str,
+    kind: Outcome,
     on_unhealthy: OnUnhealthy,
     already_unhealthy_before: bool,
     already_rolled_back: bool,
@@ -86,8 +88,13 @@ pub fn after_broken(
         OnUnhealthy::Rollback if may_roll_back => Next::RollBack {
             why: why.to_owned(),
         },
+        // What is in place whole and does not come up is unhealthy; anything else is half done.
         OnUnhealthy::Rollback | OnUnhealthy::Fail => Next::Stop {
-            outcome: Outcome::Incomplete,
+            outcome: if kind == Outcome::Unhealthy {
+                Outcome::Unhealthy
+            } else {
+                Outcome::Incomplete
+            },
         },
     }
 }
@@ -107,6 +114,29 @@ pub fn after_rollback(
             OnInconclusive::Fail | OnInconclusive::Rollback => Outcome::Inconclusive,
         },
     }
+}
+
+/// One verdict of the probes and of what the targets saw: a serious sighting makes it unhealthy.
+pub fn with_sightings(verdict: Option<Verdict>, sightings: &[Sighting], watched_s: u64) -> Verdict {
+    let worst = sightings
+        .iter()
+        .filter(|sighting| Severity::Serious <= sighting.severity)
+        .max_by_key(|sighting| sighting.severity);
+    let mut verdict = verdict.unwrap_or_else(|| Verdict {
+        call: Call::Healthy,
+        why: format!("nothing unwell was seen for {watched_s} s"),
+        severity: Severity::None,
+        at_s: watched_s,
+        warm_up_s: 0,
+        evidence: Vec::new(),
+        notes: Vec::new(),
+    });
+    if let Some(worst) = worst {
+        verdict.call = Call::Unhealthy;
+        verdict.why = worst.to_string();
+        verdict.severity = worst.severity;
+    }
+    verdict
 }
 
 /// Every gating signal gave at least one answer that counts, over a network that was not in doubt.

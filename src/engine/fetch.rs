@@ -2,8 +2,9 @@
 //! `decide::verify`; moving and measuring bytes is `artifact`'s.
 
 use super::locate::{self, KnownBad, Search};
+use super::numbered;
 use super::operation::Operation;
-use super::request::Choice;
+use super::request::{Choice, Numbered};
 use super::transfer::{download_dir, fetch, limits, tell_fetched};
 use crate::artifact::{self, FetchError, Fetched};
 use crate::decide::verify::{self, BadRelease, Words};
@@ -13,7 +14,7 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::model::payload::{Digest, Measured, Verified};
 use crate::model::release::Release;
 use crate::model::state::{Revision, Slot, Wanted};
-use crate::targets::{ReleaseFacts, Target};
+use crate::targets::{ReleaseFacts, Target, Way};
 use crate::tree::Scratch;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,6 +34,9 @@ pub(super) struct InHand {
     /// Nobody promised these bytes, and the operator takes them all the same: a file they named, or
     /// `require-digest: false`.
     taken_as_is: bool,
+    way: Way,
+    /// Instead of a release: what the targets keep themselves, by number.
+    numbered: Vec<Numbered>,
     /// The download lies in here until the release is dropped.
     _dir: Option<Scratch>,
 }
@@ -51,7 +55,16 @@ impl InHand {
             commit: self.commit.as_ref(),
             manifest: self.manifest.as_ref(),
             environment: &operation.request.environment.name,
+            way: self.way,
+            emergency: operation.request.verb.is_emergency(),
+            story: Some(operation),
         }
+    }
+
+    /// The same as a release that is put in place for the first time.
+    pub(super) const fn forward(mut self) -> Self {
+        self.way = Way::Forward;
+        self
     }
 
     /// Says which release this is in the last event.
@@ -68,6 +81,9 @@ impl InHand {
         operation: &Operation,
         target: &dyn Target,
     ) -> Result<Share, Failure> {
+        if !self.numbered.is_empty() {
+            return numbered::share(target, &self.numbered).await;
+        }
         let facts = self.facts(operation);
         let (Some(default_path), Some(fetched)) = (target.payload(), &self.fetched) else {
             let wanted = target
@@ -121,6 +137,10 @@ pub(super) async fn release(
 ) -> Result<InHand, Failure> {
     match from {
         Choice::File(path) => from_file(operation, path).await,
+        Choice::Numbered(numbered) => {
+            numbered::check(&operation.targets, numbered)?;
+            Ok(by_number(numbered))
+        }
         // A person who names a run may go forward again to what was rolled back from.
         Choice::Run(id) => {
             let search = Search::named(operation, bad, *id).await?;
@@ -198,6 +218,8 @@ fn in_hand(operation: &Operation, good: &KnownGood, fetched: Fetched, dir: Scrat
         digest: Some(fetched.blob.digest),
         name: good.artifact.name.clone(),
         taken_as_is: taken_as_is(operation, &fetched),
+        way: Way::Back,
+        numbered: Vec::new(),
         fetched: Some(fetched),
         _dir: Some(dir),
     }
@@ -282,9 +304,27 @@ pub(super) async fn own_artifact(operation: &Operation, run: RunId) -> Result<In
         commit: operation.request.context.sha.clone().map(CommitSha),
         manifest: fetched.manifest.clone(),
         digest: Some(fetched.blob.digest),
+        way: Way::Forward,
+        numbered: Vec::new(),
         fetched: Some(fetched),
         _dir: Some(dir),
     })
+}
+
+/// Nothing is fetched: the targets keep it themselves.
+fn by_number(numbered: &[Numbered]) -> InHand {
+    InHand {
+        run: None,
+        commit: None,
+        manifest: None,
+        digest: None,
+        name: String::new(),
+        fetched: None,
+        taken_as_is: false,
+        way: Way::Back,
+        numbered: numbered.to_vec(),
+        _dir: None,
+    }
 }
 
 pub(super) async fn from_file(operation: &Operation, path: &Path) -> Result<InHand, Failure> {
@@ -305,6 +345,8 @@ pub(super) async fn from_file(operation: &Operation, path: &Path) -> Result<InHa
     Ok(InHand {
         name,
         taken_as_is: true,
+        way: Way::Back,
+        numbered: Vec::new(),
         run: manifest.as_ref().and_then(|manifest| manifest.run),
         commit: manifest
             .as_ref()

@@ -1,10 +1,14 @@
 //! Measures the service and has it judged: probes in, probe log and verdict out. The schedule is `probes`', the
 //! judgment `decide::judge`'s; here they are joined, and every line of the log is written before it is judged.
 
+use super::attend;
+use super::attend::Seen;
+use super::forward;
 use super::locate::net_settings;
 use super::operation::Operation;
 use super::request::{self, Health, Latency};
 use crate::decide::judge::{self, Judge};
+use crate::decide::mitigate;
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::probe::{LogLine, Rules, Stage};
@@ -18,6 +22,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// The means of measuring one environment, and what was learnt so far.
 #[derive(Debug)]
@@ -30,6 +35,10 @@ pub(super) struct Ward<'a> {
     log_path: PathBuf,
     is_log_told: bool,
     log_failed: bool,
+    /// Set when the targets saw enough: probes are asked no longer.
+    enough: CancellationToken,
+    /// Whether the probes that go through a target have their address by now.
+    is_forwarded: bool,
     /// Latencies of the healthy service before the deploy, in milliseconds.
     baseline: Option<Measured>,
 }
@@ -42,10 +51,10 @@ pub(super) struct Measured {
 }
 
 impl<'a> Ward<'a> {
-    /// `None` when the environment has no probes: then nothing can be judged.
+    /// `None` when the environment has no probes and its targets cannot tell either: then nothing can be judged.
     pub(super) fn open(operation: &'a Operation) -> Result<Option<Self>, Failure> {
         let health = &operation.request.environment.health;
-        if health.probes.is_empty() {
+        if health.probes.is_empty() && !attend::any(operation) {
             return Ok(None);
         }
         let signals = health
@@ -68,6 +77,8 @@ impl<'a> Ward<'a> {
             log_path,
             is_log_told: false,
             log_failed: false,
+            enough: CancellationToken::new(),
+            is_forwarded: false,
             baseline: None,
         };
         ward.check()?;
@@ -77,6 +88,9 @@ impl<'a> Ward<'a> {
     /// A misconfigured test is an error before anything is contacted, never a pass.
     fn check(&self) -> Result<(), Failure> {
         let health = &self.operation.request.environment.health;
+        if self.signals.is_empty() {
+            return Ok(());
+        }
         let mut stages = vec![Stage::Detect];
         stages.extend((!health.bake.is_zero()).then_some(Stage::Bake));
         let faults: Vec<String> = stages
@@ -94,7 +108,8 @@ impl<'a> Ward<'a> {
 
     /// Before a change: how healthy is the service now?
     pub(super) async fn baseline(&mut self) -> Result<Option<Verdict>, Failure> {
-        if self.operation.request.environment.health.baseline.is_zero() {
+        let is_off = self.operation.request.environment.health.baseline.is_zero();
+        if is_off || self.signals.is_empty() {
             return Ok(None);
         }
         let (verdict, latencies_ms) = self.stage(Stage::Baseline).await?;
@@ -112,18 +127,102 @@ impl<'a> Ward<'a> {
             .is_some_and(|measured| measured.verdict.call == Call::Healthy)
     }
 
-    /// After a change: the test, and when it passes the bake.
+    /// After a change: the probes, and what the targets see of what is in place, side by side.
     pub(super) async fn judge(&mut self) -> Result<Verdict, Failure> {
-        let (verdict, _) = self.stage(Stage::Detect).await?;
-        if verdict.call != Call::Healthy || self.operation.request.environment.health.bake.is_zero()
-        {
-            return Ok(verdict);
+        self.operation.may_go_on()?;
+        let operation = self.operation;
+        self.enough = CancellationToken::new();
+        let enough = self.enough.clone();
+        let stop = operation.stop.clone();
+        let attending = async {
+            let seen = tokio::select! {
+                biased;
+                () = stop.cancelled() => None,
+                seen = attend::all(operation) => seen,
+            };
+            if seen.as_ref().is_some_and(Seen::is_bad) {
+                enough.cancel();
+            }
+            seen
+        };
+        let mut attending = std::pin::pin!(attending);
+        let mut seen = None;
+        let probed = {
+            let mut probing = std::pin::pin!(self.probed());
+            loop {
+                tokio::select! {
+                    biased;
+                    probed = &mut probing => break probed?,
+                    looked = &mut attending, if seen.is_none() => seen = Some(looked),
+                }
+            }
+        };
+        let is_over = probed
+            .as_ref()
+            .is_some_and(|verdict| verdict.call == Call::Unhealthy);
+        let seen = match seen {
+            Some(seen) => seen,
+            // One bad answer is enough.
+            None if is_over => None,
+            None => attending.await,
+        };
+        self.together(probed, seen)
+    }
+
+    /// The test, and when it passes the bake. `None`: no probes, or the targets saw enough before there was a verdict.
+    async fn probed(&mut self) -> Result<Option<Verdict>, Failure> {
+        if self.signals.is_empty() {
+            return Ok(None);
         }
-        Ok(self.stage(Stage::Bake).await?.0)
+        let (verdict, _) = self.stage(Stage::Detect).await?;
+        let is_last = self.operation.request.environment.health.bake.is_zero();
+        let verdict = if verdict.call != Call::Healthy || is_last {
+            verdict
+        } else {
+            self.stage(Stage::Bake).await?.0
+        };
+        Ok((!self.enough.is_cancelled()).then_some(verdict))
+    }
+
+    /// One verdict of both; told when it is not the one of the probes.
+    fn together(&self, probed: Option<Verdict>, seen: Option<Seen>) -> Result<Verdict, Failure> {
+        let Some(seen) = seen else {
+            return probed.ok_or_else(|| {
+                Failure::msg(
+                    Outcome::Inconclusive,
+                    "what is in place could not be watched, and no probes are configured",
+                )
+                .hint("look at the service; `lastgood watch` tries again")
+            });
+        };
+        let watched_s = seen.watched.as_secs();
+        let verdict = mitigate::with_sightings(probed.clone(), &seen.sightings, watched_s);
+        if probed.as_ref() != Some(&verdict) {
+            self.operation.tell(EventKind::Judged {
+                stage: Stage::Detect,
+                verdict: verdict.clone(),
+            });
+        }
+        Ok(verdict)
+    }
+
+    /// Opens the ways to the probes that go through a target.
+    async fn forward(&mut self) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.is_forwarded, true) {
+            return Ok(());
+        }
+        let health = &self.operation.request.environment.health;
+        for (probe, signal) in health.probes.iter().zip(&mut self.signals) {
+            if let Some(via) = &probe.via {
+                forward::through(self.operation, via, signal).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn stage(&mut self, stage: Stage) -> Result<(Verdict, Vec<f64>), Failure> {
         self.operation.may_go_on()?;
+        self.forward().await?;
         let rules = self.rules(stage);
         self.operation.tell(EventKind::Watching {
             stage,
@@ -158,10 +257,12 @@ impl<'a> Ward<'a> {
         if !std::mem::replace(&mut self.is_log_told, true) {
             self.operation.left(LEFT_PROBES, &self.log_path);
         }
-        self.operation.tell(EventKind::Judged {
-            stage,
-            verdict: verdict.clone(),
-        });
+        if !self.enough.is_cancelled() {
+            self.operation.tell(EventKind::Judged {
+                stage,
+                verdict: verdict.clone(),
+            });
+        }
         Ok((verdict, latencies_ms))
     }
 
@@ -177,6 +278,7 @@ impl<'a> Ward<'a> {
             let tick = tokio::select! {
                 biased;
                 () = self.operation.stop.cancelled() => None,
+                () = self.enough.cancelled() => None,
                 tick = ticks.recv() => tick,
             };
             match tick {

@@ -4,6 +4,7 @@
 
 use super::operation::Operation;
 use crate::model::outcome::{Failure, Outcome};
+use crate::targets::{Claim, Target};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{FlockOperation, flock};
@@ -31,6 +32,8 @@ struct Written {
 #[derive(Debug)]
 pub(super) struct Leases {
     held: Vec<Held>,
+    /// Targets, by index, whose lease lies in the target itself.
+    inside: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -49,15 +52,21 @@ impl Drop for Held {
 
 impl Leases {
     /// Takes the lease of every target, or of the state directory for targets that have no place of their own.
-    pub(super) fn take(operation: &Operation) -> Result<Self, Failure> {
+    pub(super) async fn take(operation: &Operation) -> Result<Self, Failure> {
         let own = |path: Option<PathBuf>| {
             path.unwrap_or_else(|| operation.request.state_dir.join("lease"))
         };
-        let mut paths: Vec<PathBuf> = operation
-            .targets
-            .iter()
-            .map(|target| own(target.lease_path()))
-            .collect();
+        let mut inside = Vec::new();
+        let mut paths = Vec::new();
+        for (index, target) in operation.targets.iter().enumerate() {
+            let claim = claim(operation);
+            let taken = target.lease(&claim).await;
+            if taken.map_err(|error| error.failure(target.name()))? {
+                inside.push(index);
+            } else {
+                paths.push(own(target.lease_path()));
+            }
+        }
         // One order for everybody: two operations cannot wait for each other.
         paths.sort();
         paths.dedup();
@@ -65,7 +74,22 @@ impl Leases {
             .iter()
             .map(|path| take_one(operation, path))
             .collect::<Result<_, _>>()?;
-        Ok(Self { held })
+        Ok(Self { held, inside })
+    }
+
+    /// Gives back what lies in the targets; files go when this is dropped.
+    pub(super) async fn release(&self, operation: &Operation) {
+        let claim = claim(operation);
+        for target in self.inside(operation) {
+            target.release(&claim).await;
+        }
+    }
+
+    fn inside<'a>(&'a self, operation: &'a Operation) -> impl Iterator<Item = &'a dyn Target> {
+        self.inside
+            .iter()
+            .filter_map(|index| operation.targets.get(*index))
+            .map(AsRef::as_ref)
     }
 
     /// Renews until dropped; run beside the work.
@@ -76,6 +100,12 @@ impl Leases {
             for held in &self.held {
                 if let Err(error) = write(operation, &held.file) {
                     operation.warn(format!("could not renew the lease: {error:#}"));
+                }
+            }
+            let claim = claim(operation);
+            for target in self.inside(operation) {
+                if let Err(error) = target.lease(&claim).await {
+                    operation.warn(format!("could not renew the lease: {error}"));
                 }
             }
         }
@@ -134,15 +164,27 @@ fn read(file: &mut File) -> Option<Written> {
     serde_json::from_str(&text).ok()
 }
 
-fn write(operation: &Operation, mut file: &File) -> anyhow::Result<()> {
+fn claim(operation: &Operation) -> Claim {
+    Claim {
+        operation: operation.id.clone(),
+        holder: holder(operation),
+        now: operation.now(),
+        length: LENGTH.unsigned_abs(),
+    }
+}
+
+fn holder(operation: &Operation) -> String {
     let context = &operation.request.context;
-    let holder = match (context.run_id, context.attempt) {
+    match (context.run_id, context.attempt) {
         (Some(run), attempt) => format!("run {run} attempt {}", attempt.unwrap_or(1)),
         (None, _) => format!("process {} on {}", std::process::id(), host(operation)),
-    };
+    }
+}
+
+fn write(operation: &Operation, mut file: &File) -> anyhow::Result<()> {
     let written = Written {
         operation: operation.id.clone(),
-        holder,
+        holder: holder(operation),
         host: host(operation),
         expires_at: operation.now().checked_add(LENGTH)?,
     };

@@ -2,11 +2,15 @@
 //! locate, fetch, verify, plan, permit, apply, watch, report. Judgment is asked of `decide`, effects of floor 2.
 //! No argument, variable or config file is read here.
 
+mod attend;
 mod fetch;
+mod forward;
+mod gradual;
 mod health;
 mod keep;
 mod lease;
 mod locate;
+mod numbered;
 mod operation;
 mod prepare;
 pub mod request;

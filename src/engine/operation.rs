@@ -47,8 +47,8 @@ pub(super) struct Facts {
     pub(super) bad_commit: Option<String>,
     /// A change was begun by this command.
     pub(super) begun: bool,
-    /// A change is under way: begun, and not verified yet.
-    pub(super) changing: bool,
+    /// Changes under way: begun, and not verified yet.
+    pub(super) changing: u32,
     /// Somebody else changed a slot meanwhile: nothing more is changed, not even back.
     pub(super) conflict: bool,
 }
@@ -323,7 +323,11 @@ fn check_slots(request: &Request, targets: &[Box<dyn targets::Target>]) -> Resul
         .flat_map(|target| target.slots())
         .map(|slot| slot.to_string())
         .collect();
+    let finds = targets.iter().any(|target| target.finds_slots());
     for slot in request.verb.slots() {
+        if finds {
+            break;
+        }
         if !known.contains(&slot.0) {
             return Err(Failure::msg(
                 Outcome::Usage,

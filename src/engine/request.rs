@@ -40,6 +40,8 @@ pub enum Verb {
         from: Choice,
         expected_sha256: Option<Digest>,
         slots: Vec<Slot>,
+        /// The target may go further than a rollout would, step by step.
+        emergency: bool,
     },
     Deploy {
         release: Deployed,
@@ -90,6 +92,21 @@ impl Verb {
         }
     }
 
+    /// Whether the target may go further than a rollout would.
+    pub const fn is_emergency(&self) -> bool {
+        match self {
+            Self::Rollback { emergency, .. } => *emergency,
+            Self::Deploy { .. }
+            | Self::Watch { .. }
+            | Self::Replay { .. }
+            | Self::List
+            | Self::Ready { .. }
+            | Self::Record { .. }
+            | Self::History { .. }
+            | Self::Report { .. } => false,
+        }
+    }
+
     /// What the operator says the payload is.
     pub const fn expected_sha256(&self) -> Option<Digest> {
         match self {
@@ -135,6 +152,16 @@ pub enum Choice {
     Run(RunId),
     /// A local file or directory; GitHub is not asked.
     File(PathBuf),
+    /// What the targets keep themselves, by number; GitHub is not asked. Never empty.
+    Numbered(Vec<Numbered>),
+}
+
+/// A revision that a target keeps under a number of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbered {
+    /// `None`: the only slot.
+    pub slot: Option<Slot>,
+    pub number: String,
 }
 
 /// Where the release that is deployed comes from.
@@ -273,6 +300,8 @@ pub enum Latency {
 pub struct Probe {
     pub name: String,
     pub url: Url,
+    /// Through which place of a target it is asked: `deployment/web:8001`. `None`: directly.
+    pub via: Option<String>,
     /// `GET` or `HEAD`.
     pub method: String,
     /// Each `200` or `2xx`; never empty.

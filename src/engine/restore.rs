@@ -1,6 +1,8 @@
 //! Carries a permitted plan out: compare, change, observe, verify. Every step is in the journal before
 //! the next one begins, so a run that was killed is resumed by running again: what was done is no longer in the plan.
 
+use super::gradual;
+use super::health::Ward;
 use super::keep;
 use super::lease::Leases;
 use super::operation::{Operation, stopped};
@@ -11,55 +13,135 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::model::payload::hex;
 use crate::model::plan::{Change, PermittedChange};
 use crate::model::state::{Held, Revision, Slot, State};
+use crate::model::verdict::Verdict;
 use crate::targets::{ReleaseFacts, TargetError};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use sha2::{Digest as _, Sha256};
 use std::time::Instant;
 
-/// Carries a prepared plan out. The leases are held and renewed while it lasts.
+/// Carries a prepared plan out. The leases are held and renewed while it lasts. `ward` judges between the steps of a change that is
+/// made gradually; a verdict comes back only when it stopped such a change.
 pub(super) async fn apply(
     operation: &Operation,
     prepared: &Prepared<'_>,
     facts: &ReleaseFacts<'_>,
-) -> Result<(), Failure> {
+    ward: Option<&mut Ward<'_>>,
+) -> Result<Option<Verdict>, Failure> {
     if prepared.changes() == 0 {
-        return Ok(());
+        return Ok(None);
     }
-    let leases = Leases::take(operation)?;
+    let leases = Leases::take(operation).await?;
     keep::evidence(operation).await;
-    tokio::select! {
+    let done = tokio::select! {
         biased;
-        done = apply_all(operation, prepared, facts) => done,
+        done = apply_all(operation, prepared, facts, ward) => done,
         () = leases.renew(operation) => Err(Failure::msg(Outcome::Error, "the lease ended")),
-    }
+    };
+    leases.release(operation).await;
+    done
 }
 
 async fn apply_all(
     operation: &Operation,
     prepared: &Prepared<'_>,
     facts: &ReleaseFacts<'_>,
-) -> Result<(), Failure> {
+    mut ward: Option<&mut Ward<'_>>,
+) -> Result<Option<Verdict>, Failure> {
     let total = prepared.changes();
     let mut done = 0;
     for step in &prepared.steps {
-        for change in step.permitted.changes() {
-            if operation.stop.is_cancelled() {
-                return Err(stopped(&format!(
-                    "asked to stop: {done} of {total} changes done"
-                )));
+        let (gradual, at_once): (Vec<_>, Vec<_>) = step
+            .permitted
+            .changes()
+            .partition(|change| !facts.emergency && !step.target.path(change.change()).is_empty());
+        if step.target.parallel() <= 1 {
+            for change in at_once {
+                check_stop(operation, done, total)?;
+                apply_one(operation, step, change, facts)
+                    .await
+                    .map_err(|failure| after(done, total, failure))?;
+                done += 1;
             }
-            operation.demand_journal()?;
-            apply_one(operation, step, change, facts)
+        } else {
+            check_stop(operation, done, total)?;
+            done += side_by_side(operation, step, at_once, facts, (done, total)).await?;
+        }
+        for change in gradual {
+            check_stop(operation, done, total)?;
+            let stopped = gradual::apply(operation, step, change, facts, ward.as_deref_mut())
                 .await
                 .map_err(|failure| after(done, total, failure))?;
+            if stopped.is_some() {
+                return Ok(stopped);
+            }
             done += 1;
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Changes of one target at once. One that fails does not stop those that are under way; none is begun after it.
+async fn side_by_side(
+    operation: &Operation,
+    step: &Ready<'_>,
+    changes: Vec<PermittedChange<'_>>,
+    facts: &ReleaseFacts<'_>,
+    (before, total): (usize, usize),
+) -> Result<usize, Failure> {
+    let width = step.target.parallel();
+    let mut waiting = changes.into_iter();
+    let mut under_way = FuturesUnordered::new();
+    let mut done = 0;
+    let mut failures = Vec::new();
+    loop {
+        while under_way.len() < width && failures.is_empty() && !operation.stop.is_cancelled() {
+            let Some(change) = waiting.next() else { break };
+            under_way.push(apply_one(operation, step, change, facts));
+        }
+        match under_way.next().await {
+            Some(Ok(())) => done += 1,
+            Some(Err(failure)) => failures.push(failure),
+            None => break,
+        }
+    }
+    if let Some(failure) = worst(failures) {
+        return Err(after(before + done, total, failure));
+    }
+    if waiting.len() > 0 {
+        check_stop(operation, before + done, total)?;
+    }
+    Ok(done)
+}
+
+/// Of several failures the one that decides what to do: what does not come up before what was only refused.
+fn worst(failures: Vec<Failure>) -> Option<Failure> {
+    let others = failures.len().saturating_sub(1);
+    let rank = |failure: &Failure| match failure.kind {
+        Outcome::Unhealthy => 0,
+        Outcome::Incomplete | Outcome::Error => 1,
+        _ => 2,
+    };
+    let mut failure = failures.into_iter().min_by_key(rank)?;
+    if 0 < others {
+        failure.cause = failure
+            .cause
+            .context(format!("and {others} more failed, see above"));
+    }
+    Some(failure)
+}
+
+fn check_stop(operation: &Operation, done: usize, total: usize) -> Result<(), Failure> {
+    if operation.stop.is_cancelled() {
+        return Err(stopped(&format!(
+            "asked to stop: {done} of {total} changes done"
+        )));
+    }
+    operation.demand_journal()
 }
 
 /// A failure after `done` changes: with some of them made, nobody may read "nothing was applied".
 fn after(done: usize, total: usize, mut failure: Failure) -> Failure {
-    if 0 < done {
+    if 0 < done && failure.kind != Outcome::Unhealthy {
         failure.kind = Outcome::Incomplete;
     }
     if 1 < total {
@@ -70,7 +152,8 @@ fn after(done: usize, total: usize, mut failure: Failure) -> Failure {
     failure
 }
 
-async fn apply_one(
+/// One change, whole: compared, begun, applied, observed.
+pub(super) async fn apply_one(
     operation: &Operation,
     step: &Ready<'_>,
     permitted: PermittedChange<'_>,
@@ -83,10 +166,10 @@ async fn apply_one(
     // Compare before set: the slot must still hold what the plan saw.
     let now = step
         .target
-        .observe()
+        .observe_one(&slot)
         .await
         .map_err(|error| error.failure(&target))?;
-    if let Err(refusal) = guard::still_as_planned(step.permitted.plan(), &slot, now.get(&slot)) {
+    if let Err(refusal) = guard::still_as_planned(step.permitted.plan(), &slot, now.as_ref()) {
         operation.facts().conflict = true;
         return Err(refused(refusal));
     }
@@ -99,7 +182,8 @@ async fn apply_one(
     operation.demand_journal()?;
     {
         let mut facts = operation.facts();
-        (facts.begun, facts.changing) = (true, true);
+        facts.begun = true;
+        facts.changing += 1;
     }
     let started = Instant::now();
     let applied = step
@@ -118,10 +202,14 @@ async fn apply_one(
         });
     }
     // An unknown outcome is resolved by observing, never by trying again.
-    let held = match step.target.observe().await {
-        Ok(state) => remember_after(operation, state).shift_remove(&slot),
+    let held = match step.target.observe_one(&slot).await {
+        Ok(held) => held,
         Err(error) => return Err(applied.err().unwrap_or(error).failure(&target)),
     };
+    if let Some(held) = &held {
+        let now = State::from_iter([(slot.clone(), held.clone())]);
+        remember_after(operation, now);
+    }
     match (applied, holds(held.as_ref(), change.to())) {
         (Ok(()), true) => (),
         (Err(TargetError::OutcomeUnknown { what: _ }), true) => {
@@ -145,14 +233,13 @@ async fn apply_one(
         slot,
         revision: change.to().clone(),
     });
-    operation.facts().changing = false;
+    operation.facts().changing -= 1;
     Ok(())
 }
 
 /// What a target holds by now, for the last event.
-pub(super) fn remember_after(operation: &Operation, state: State) -> State {
-    operation.facts().after.extend(state.clone());
-    state
+pub(super) fn remember_after(operation: &Operation, state: State) {
+    operation.facts().after.extend(state);
 }
 
 fn holds(held: Option<&Held>, revision: &Revision) -> bool {

@@ -73,7 +73,7 @@ impl Signals {
         loop {
             sleep(LOOK_EVERY).await;
             // No change begins after the stop: one that is not under way now never will be.
-            let grace = if operation.facts().changing {
+            let grace = if 0 < operation.facts().changing {
                 GRACE
             } else {
                 GRACE_OF_READERS
@@ -88,7 +88,7 @@ impl Signals {
 /// The end of a command that was asked to stop and did not in time: its steps are dropped, its programs are being ended.
 /// What the target holds now is observed once more, unless that takes too long as well.
 pub(super) async fn given_up(operation: &Operation) -> Failure {
-    if !operation.facts().changing {
+    if operation.facts().changing == 0 {
         return stopped("asked to stop before anything else was changed");
     }
     // Programs got TERM when their step was dropped; KILL follows when the process ends.

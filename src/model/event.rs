@@ -7,6 +7,7 @@ use super::outcome::Outcome;
 use super::payload::{Digest, Promise};
 use super::plan::{Change, Plan};
 use super::probe::Stage;
+use super::sighting::Sighting;
 use super::state::{Revision, Slot, State};
 use super::verdict::Verdict;
 use jiff::Timestamp;
@@ -78,6 +79,17 @@ pub enum EventKind {
         target: String,
         slot: Slot,
         why: String,
+    },
+    /// How a change that takes its time goes: one line, told when it says something new.
+    Progress {
+        target: String,
+        slot: Slot,
+        text: String,
+    },
+    /// The target saw that something is not well with what is in place, or could become so.
+    Sighted {
+        target: String,
+        sighting: Sighting,
     },
     /// A watch began (probes follow in the probe log).
     Watching {

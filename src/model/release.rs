@@ -43,6 +43,9 @@ pub struct Pin {
     /// Image references by digest, for targets whose revision lives in a registry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,
+    /// What the target itself needs to put the revision back, in the target's own form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<serde_json::Value>,
 }
 
 /// The bytes of one slot, inside the artifact.

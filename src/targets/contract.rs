@@ -1,6 +1,6 @@
 //! The test that every target passes: a new one implements [`World`] and calls [`check`].
 
-use super::{ReleaseFacts, Target, TargetError};
+use super::{ReleaseFacts, Target, TargetError, Way};
 use crate::decide::diff;
 use crate::decide::guard::{self, Permission};
 use crate::model::ids::RunId;
@@ -132,6 +132,9 @@ pub(crate) fn facts(release: u64) -> ReleaseFacts<'static> {
         commit: None,
         manifest: None,
         environment: "test",
+        way: Way::Back,
+        emergency: false,
+        story: None,
     }
 }
 

@@ -28,6 +28,13 @@ pub enum TargetError {
     /// A change was submitted and nobody knows whether it took: observe before anything else.
     #[error("{what}")]
     OutcomeUnknown { what: String },
+    /// The change was made, and what is in place does not come up.
+    #[error("{what}")]
+    Unhealthy {
+        what: String,
+        /// The one next action.
+        advice: String,
+    },
     /// The release itself does not fit this target, or is not what was promised. Nothing was changed.
     #[error("{what}")]
     BadRelease {
@@ -59,6 +66,7 @@ impl TargetError {
                 .hint("run the same command again when the target answers"),
             Self::OutcomeUnknown { .. } => Failure::msg(Outcome::Incomplete, text)
                 .hint("run the same command again: it observes first and resumes"),
+            Self::Unhealthy { advice, .. } => Failure::msg(Outcome::Unhealthy, text).hint(advice),
             Self::BadRelease { next, .. } => {
                 Failure::msg(Outcome::ArtifactRefused, text).hint(next)
             }

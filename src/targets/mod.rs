@@ -16,14 +16,19 @@ pub use time::Time;
 
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::payload::{Measured, Verified};
-use crate::model::plan::{Hazard, PermittedChange, Plan};
-use crate::model::release::Release;
+use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
+use crate::model::release::{Pin, Release};
 use crate::model::secret::Secret;
-use crate::model::state::{Revision, Slot, State, Wanted};
+use crate::model::sighting::Sighting;
+use crate::model::state::{Held, Revision, Slot, State, Wanted};
 use async_trait::async_trait;
+use indexmap::IndexMap;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A place where releases run: a set of slots, each holding one revision.
 ///
@@ -38,8 +43,26 @@ pub trait Target: Send + Sync + Debug {
     /// Its kind, as in [`REGISTRY`].
     fn kind(&self) -> &'static str;
 
-    /// Its slots, in the order of changes.
+    /// Its slots, in the order of changes. Of a target that finds its slots: those found so far.
     fn slots(&self) -> Vec<Slot>;
+
+    /// Whether its slots are found by observing it, as with a label selector.
+    fn finds_slots(&self) -> bool {
+        false
+    }
+
+    /// How many changes of one plan may be under way at once, from 1.
+    fn parallel(&self) -> usize {
+        1
+    }
+
+    /// Whether this is the place that the settings name: the first question of every command, before any other.
+    ///
+    /// # Errors
+    /// `Refused` when it is another place, or when it cannot be told.
+    async fn guard(&self) -> Result<(), TargetError> {
+        Ok(())
+    }
 
     /// Path or wildcard inside the artifact of what it needs, `.` for the whole tree. `None`: it needs no payload.
     fn payload(&self) -> Option<String>;
@@ -54,6 +77,35 @@ pub trait Target: Send + Sync + Debug {
 
     /// What the slots hold now. Changes nothing.
     async fn observe(&self) -> Result<State, TargetError>;
+
+    /// What one slot holds now; `None` when there is no such slot. Changes nothing.
+    async fn observe_one(&self, slot: &Slot) -> Result<Option<Held>, TargetError> {
+        Ok(self.observe().await?.shift_remove(slot))
+    }
+
+    /// What `record` writes down of each slot, for a target that is asked what it runs. `None`: the revisions are
+    /// derived from the artifact, by [`Target::wanted`].
+    async fn record(&self) -> Result<Option<IndexMap<Slot, Pin>>, TargetError> {
+        Ok(None)
+    }
+
+    /// The revision that the target itself keeps under this name or number (`--to-revision`).
+    ///
+    /// # Errors
+    /// `Refused` when there is none; what there is is named.
+    async fn numbered(&self, slot: &Slot, number: &str) -> Result<Revision, TargetError> {
+        let kind = self.kind();
+        Err(TargetError::Refused {
+            what: format!("{slot} has no revision {number}: a {kind} target numbers no revisions"),
+            allow: None,
+            next: "name a release: --run-id or --artifact".to_owned(),
+        })
+    }
+
+    /// The revisions between, for a change that is made in steps with a verdict after each. Empty: at once.
+    fn path(&self, _change: &Change) -> Vec<Revision> {
+        Vec::new()
+    }
 
     /// What the plan would do beyond changing revisions.
     async fn hazards(&self, plan: &Plan) -> Result<Vec<Hazard>, TargetError>;
@@ -80,8 +132,81 @@ pub trait Target: Send + Sync + Debug {
     /// What a person will want to see of the state before a change: name and text, bounded and masked.
     async fn evidence(&self) -> Vec<(String, String)>;
 
+    /// Whether [`Target::attend`] can tell if what is in place is well: then probes are not needed.
+    fn attends(&self) -> bool {
+        false
+    }
+
+    /// Watches what is in place while it is judged, until its own windows are over or something critical is seen.
+    /// `held`: what the slots should keep holding. `None`: it has nothing to say.
+    async fn attend(
+        &self,
+        _held: &Wanted,
+        _story: &dyn Story,
+    ) -> Result<Option<Attended>, TargetError> {
+        Ok(None)
+    }
+
+    /// An address of this machine that leads to `to` inside the target (`deployment/web:8001`), for probes. It is there as
+    /// long as the target is.
+    async fn forward(&self, to: &str) -> Result<SocketAddr, TargetError> {
+        let kind = self.kind();
+        Err(TargetError::Refused {
+            what: format!("cannot reach {to}: a {kind} target forwards no ports"),
+            allow: None,
+            next: "give the probe an address that this machine can reach, without `via`".to_owned(),
+        })
+    }
+
     /// Where a lease that every runner of this target sees can lie.
     fn lease_path(&self) -> Option<PathBuf>;
+
+    /// Takes or renews a lease that lies in the target itself. `false`: it has none, and [`Target::lease_path`] says where
+    /// one lies.
+    ///
+    /// # Errors
+    /// `Refused` when another operation holds it.
+    async fn lease(&self, _claim: &Claim) -> Result<bool, TargetError> {
+        Ok(false)
+    }
+
+    /// Gives that lease back. It expires by itself when this fails.
+    async fn release(&self, _claim: &Claim) {}
+}
+
+/// Which way a change goes: it decides what may be derived when a release does not say everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A new release is put in place.
+    Forward,
+    /// An earlier release is put back.
+    Back,
+}
+
+/// Who is told how a change that takes its time goes.
+pub trait Story: Debug + Send + Sync {
+    /// One line; the same text again is not told twice by the caller.
+    fn progress(&self, slot: &Slot, text: &str);
+}
+
+/// What was seen of what is in place while it was watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attended {
+    /// Worst first.
+    pub sightings: Vec<Sighting>,
+    /// How long it was watched.
+    pub watched: Duration,
+}
+
+/// Who asks for a lease, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Unique per command.
+    pub operation: String,
+    /// In words, for whoever finds the lease held.
+    pub holder: String,
+    pub now: Timestamp,
+    pub length: Duration,
 }
 
 /// What is known of the release that is to be put in place.
@@ -91,12 +216,22 @@ pub struct ReleaseFacts<'a> {
     pub commit: Option<&'a CommitSha>,
     pub manifest: Option<&'a Release>,
     pub environment: &'a str,
+    pub way: Way,
+    /// `--emergency`: the target may go further than a rollout would, step by step.
+    pub emergency: bool,
+    /// Who is told how a change goes.
+    pub story: Option<&'a dyn Story>,
 }
 
 impl ReleaseFacts<'_> {
     /// The revision that the manifest names for a slot.
     pub fn pinned(&self, slot: &Slot) -> Option<&Revision> {
-        Some(&self.manifest?.slots.get(slot)?.revision)
+        Some(&self.pin(slot)?.revision)
+    }
+
+    /// What the manifest says of a slot.
+    pub fn pin(&self, slot: &Slot) -> Option<&Pin> {
+        self.manifest?.slots.get(slot)
     }
 }
 
@@ -153,6 +288,8 @@ pub struct Entry {
     pub open: Open,
     /// JSON Schema of the settings (2020-12).
     pub schema: fn() -> schemars::Schema,
+    /// Whether targets of this kind can tell by themselves if what is in place is well.
+    pub attends: bool,
 }
 
 impl Entry {
@@ -165,8 +302,8 @@ impl Entry {
 /// Every kind of target, one line each. Each has a page `docs/targets/<kind>.md`.
 #[rustfmt::skip]
 pub const REGISTRY: &[Entry] = &[
-    Entry { kind: "directory", open: directory::open, schema: directory::schema },
-    Entry { kind: "command", open: command::open, schema: command::schema },
+    Entry { kind: "directory", open: directory::open, schema: directory::schema, attends: false },
+    Entry { kind: "command", open: command::open, schema: command::schema, attends: false },
 ];
 
 /// Opens a target of the given kind.

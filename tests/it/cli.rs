@@ -200,6 +200,7 @@ fn the_simple_case_needs_no_config_file() {
         from,
         expected_sha256: None,
         slots,
+        emergency: false,
     } = request.verb
     else {
         panic!("a rollback")

@@ -198,6 +198,7 @@ fn any_good_status() -> Vec<String> {
 
 fn from_argument(typed: &ProbeArg) -> Probe {
     Probe {
+        via: None,
         name: typed
             .name
             .clone()
@@ -229,6 +230,7 @@ fn from_file(scope: &Scope<'_>, index: usize, probe: &file::Probe) -> Result<Pro
         .into());
     }
     Ok(Probe {
+        via: None,
         name: probe.name.clone().unwrap_or_else(|| default_name(&url)),
         url,
         method: match probe.method {

@@ -118,6 +118,7 @@ pub(super) fn resolve(scope: &Scope<'_>, context: &RunContext) -> Result<Verb, F
             from: chosen(),
             expected_sha256,
             slots: slots(),
+            emergency: false,
         },
         Typed::Deploy(Deploy { .. }) => Verb::Deploy {
             release: match (&choice.artifact, choice.run_id.or(context.run_id)) {

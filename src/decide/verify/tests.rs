@@ -30,6 +30,7 @@ fn manifest(payloads: &[(&str, Option<PayloadPin>)]) -> Release {
                     revision: Revision("r".to_owned()),
                     payload: payload.clone(),
                     images: vec![],
+                    recorded: None,
                 };
                 (Slot((*slot).to_owned()), pin)
             })

@@ -29,8 +29,10 @@ pub(in crate::engine) async fn run(
         operation.note("no baseline is measured: an earlier try put part of this release in place");
     }
     let already_unhealthy = changes != 0 && !begun && is_ill_before(operation, &mut ward).await?;
-    let found = match restore::apply(operation, &prepared, &release.facts(operation)).await {
-        Ok(()) => Found::Judged(ward.judge().await?),
+    let facts = release.facts(operation);
+    let found = match restore::apply(operation, &prepared, &facts, Some(&mut ward)).await {
+        Ok(Some(verdict)) => Found::Judged(verdict),
+        Ok(None) => Found::Judged(ward.judge().await?),
         Err(failure) if must_stop(operation) => return Err(failure),
         Err(failure) => Found::Broken(failure),
     };
@@ -93,6 +95,7 @@ impl Found {
             ),
             Self::Broken(failure) => mitigate::after_broken(
                 &failure.to_string(),
+                failure.kind,
                 policy.on_unhealthy,
                 already_unhealthy,
                 already_rolled_back,
@@ -125,7 +128,7 @@ impl Found {
 }
 
 async fn new_release(operation: &Operation, from: &Deployed) -> Result<InHand, Failure> {
-    match from {
+    let release = match from {
         Deployed::Path(path) => fetch::from_file(operation, path).await,
         Deployed::Run(run) if operation.request.context.run_id == Some(*run) => {
             fetch::own_artifact(operation, *run).await
@@ -135,7 +138,8 @@ async fn new_release(operation: &Operation, from: &Deployed) -> Result<InHand, F
             let bad = rollback::known_bad(operation);
             fetch::release(operation, &Choice::Run(*run), bad).await
         }
-    }
+    };
+    release.map(InHand::forward)
 }
 
 /// The ending of an automatic rollback.

@@ -19,11 +19,16 @@ use crate::model::outcome::{Failure, Outcome};
 /// The verbs that have a journal. The guard is checked before anything is contacted.
 pub(super) async fn carry_out(operation: &Operation) -> Result<Ending, Failure> {
     check_guard(&operation.request)?;
+    for target in &operation.targets {
+        let guarded = target.guard().await;
+        guarded.map_err(|error| error.failure(target.name()))?;
+    }
     match &operation.request.verb {
         Verb::Rollback {
             from,
             expected_sha256: _,
             slots: _,
+            emergency: _,
         } => rollback::run(operation, from).await,
         Verb::Deploy {
             release,

@@ -9,7 +9,7 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::model::payload::Measured;
 use crate::model::release::{MANIFEST_NAME, MANIFEST_SCHEMA, PayloadPin, Pin, Release};
 use crate::model::state::{Revision, Slot};
-use crate::targets::{ReleaseFacts, Target};
+use crate::targets::{ReleaseFacts, Target, Way};
 use anyhow::Context as _;
 use indexmap::IndexMap;
 use std::fmt::Write as _;
@@ -71,6 +71,15 @@ async fn pin(
     revisions: &[(Slot, Revision)],
     slots: &mut IndexMap<Slot, Pin>,
 ) -> Result<(), Failure> {
+    target
+        .guard()
+        .await
+        .map_err(|error| error.failure(target.name()))?;
+    let asked = target.record().await;
+    if let Some(pins) = asked.map_err(|error| error.failure(target.name()))? {
+        slots.extend(pins);
+        return Ok(());
+    }
     let mut payload = None;
     if let Some(path) = target.payload() {
         let found = Fetched::in_place(dir).and_then(|found| found.payload(&path));
@@ -95,6 +104,9 @@ async fn pin(
         commit: commit.as_ref(),
         manifest: None,
         environment: &request.environment.name,
+        way: Way::Forward,
+        emergency: false,
+        story: None,
     };
     let given = |slot: &Slot| {
         revisions
@@ -121,6 +133,7 @@ async fn pin(
             revision,
             payload: payload.as_ref().map(|(pin, _)| pin.clone()),
             images: Vec::new(),
+            recorded: None,
         };
         slots.insert(slot, pin);
     }

@@ -26,7 +26,10 @@ pub(in crate::engine) async fn run(
     if operation.request.dry_run {
         return Ok(planned(changes));
     }
-    restore::apply(operation, &prepared, &release.facts(operation)).await?;
+    let facts = release.facts(operation);
+    restore::apply(operation, &prepared, &facts, ward.as_mut())
+        .await
+        .map_err(does_not_come_up)?;
     let verdict = judge(ward.as_mut()).await?;
     if verdict
         .as_ref()
@@ -109,6 +112,14 @@ fn ending(
             .hint("escalate: the release is the one that was good, so look at data, configuration and dependencies"),
         Call::Inconclusive => ending.hint("look at the service; `lastgood watch` measures again"),
     })
+}
+
+/// The release that was good does not come up: it is back, and the service is not well.
+pub(in crate::engine) fn does_not_come_up(mut failure: Failure) -> Failure {
+    if failure.kind == Outcome::Unhealthy {
+        failure.kind = Outcome::StillUnhealthy;
+    }
+    failure
 }
 
 /// The last good release by the record is what is in place, and it is not well: the record is wrong, or the trouble is not

@@ -11,14 +11,14 @@ use crate::engine::prepare::{self, Prepared};
 use crate::engine::request::Choice;
 use crate::engine::restore;
 use crate::engine::verbs::deploy::rolled_back;
-use crate::engine::verbs::rollback::known_bad;
+use crate::engine::verbs::rollback::{does_not_come_up, known_bad};
 use crate::model::event::EventKind;
 use crate::model::ids::CommitSha;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::state::State;
 use crate::model::verdict::Verdict;
 use crate::report::history;
-use crate::targets::ReleaseFacts;
+use crate::targets::{self, ReleaseFacts};
 
 /// Rolling back what was already rolled back from is ping-pong: `decide` says whether history holds one of this deployment.
 pub(super) fn rolled_back_before(operation: &Operation) -> Option<Refusal> {
@@ -58,7 +58,10 @@ pub(super) async fn run(
     let verdict = match way.map_err(|failure| stays(failure, why))? {
         Way::Release(release, prepared) => {
             release.remember(operation);
-            restore::apply(operation, &prepared, &release.facts(operation)).await?;
+            let facts = release.facts(operation);
+            restore::apply(operation, &prepared, &facts, Some(&mut *ward))
+                .await
+                .map_err(does_not_come_up)?;
             ward.judge().await?
         }
         Way::Before(prepared) => to_before(operation, ward, &prepared).await?,
@@ -175,8 +178,13 @@ async fn to_before(
         commit: None,
         manifest: None,
         environment: &operation.request.environment.name,
+        way: targets::Way::Back,
+        emergency: false,
+        story: Some(operation),
     };
-    restore::apply(operation, prepared, &facts).await?;
+    restore::apply(operation, prepared, &facts, Some(&mut *ward))
+        .await
+        .map_err(does_not_come_up)?;
     ward.judge().await
 }
 

@@ -39,7 +39,7 @@ pub(in crate::engine) fn demand_probes(operation: &Operation) -> Result<Ward<'_>
     Ward::open(operation)?.ok_or_else(|| {
         Failure::msg(
             Outcome::Usage,
-            "no probes are configured: there is nothing to judge the release by",
+            "no probes are configured, and the targets cannot tell: there is nothing to judge the release by",
         )
         .hint("add health.probes to the environment, or --probe URL")
     })

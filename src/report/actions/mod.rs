@@ -9,6 +9,7 @@ use super::{LEFT_REPORT, Live, Sink, delimiter};
 use crate::model::event::{Ended, Event, EventKind};
 use crate::model::probe::Stage;
 use crate::model::secret::Secret;
+use crate::model::verdict::Severity;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -232,7 +233,17 @@ impl Sink for Commands {
                     &[place, untrusted::text(why)],
                 )
             }
+            EventKind::Sighted { target, sighting } if Severity::Serious <= sighting.severity => {
+                let place = untrusted::line(&format!("{target}: {}", sighting.slot), 160);
+                self.annotate(
+                    Level::Warning,
+                    &sighting.symptom.to_string(),
+                    &[place, untrusted::text(&sighting.what)],
+                )
+            }
             EventKind::Began(_)
+            | EventKind::Progress { .. }
+            | EventKind::Sighted { .. }
             | EventKind::Located { .. }
             | EventKind::Fetched { .. }
             | EventKind::Observed { .. }
@@ -286,6 +297,7 @@ fn group_of(kind: &EventKind) -> Place {
         | EventKind::Applied { .. }
         | EventKind::Verified { .. }
         | EventKind::ApplyFailed { .. } => Place::Group("Apply"),
+        EventKind::Progress { .. } | EventKind::Sighted { .. } => Place::Same,
         EventKind::Watching { stage, .. } | EventKind::Judged { stage, .. } => {
             Place::Group(match stage {
                 Stage::Baseline => "Watch: baseline",

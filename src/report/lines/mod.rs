@@ -16,7 +16,9 @@ use crate::model::event::{Began, Ended, Event, EventKind};
 use crate::model::outcome::Outcome;
 use crate::model::payload::Promise;
 use crate::model::plan::Plan;
+use crate::model::sighting::Sighting;
 use crate::model::state::{Held, Phase, Slot, State};
+use crate::model::verdict::Severity;
 
 /// Changes, hazards and slots that are shown one by one.
 const ITEMS_MAX: usize = 40;
@@ -88,6 +90,8 @@ pub fn of(event: &Event, report: Option<&str>) -> Vec<Line> {
         | EventKind::Applied { .. }
         | EventKind::Verified { .. }
         | EventKind::ApplyFailed { .. } => change_line(&event.kind).into_iter().collect(),
+        EventKind::Progress { .. } => change_line(&event.kind).into_iter().collect(),
+        EventKind::Sighted { target, sighting } => sighted_lines(target, sighting),
         EventKind::Watching {
             stage,
             signals,
@@ -129,6 +133,18 @@ fn change_line(kind: &EventKind) -> Option<Line> {
     if let EventKind::Intent { target, change, .. } = kind {
         return Some(head("applying", place(target, change.slot())));
     }
+    if let EventKind::Progress {
+        target,
+        slot,
+        text: how,
+    } = kind
+    {
+        return Some(toned(
+            "rollout",
+            format!("{}: {}", place(target, slot), text(how)),
+            Tone::Faint,
+        ));
+    }
     if let EventKind::Applied {
         target,
         slot,
@@ -157,6 +173,19 @@ fn change_line(kind: &EventKind) -> Option<Line> {
         return Some(toned("failed", what, Tone::Bad));
     }
     None
+}
+
+fn sighted_lines(target: &str, sighting: &Sighting) -> Vec<Line> {
+    let tone = match sighting.severity {
+        Severity::Critical | Severity::Serious => Tone::Bad,
+        Severity::Monitor => Tone::Caution,
+        Severity::None => Tone::Plain,
+    };
+    let what = format!("{}: {}", line(target, 60), text(&sighting.to_string()));
+    vec![
+        toned(&sighting.severity.to_string(), what, tone),
+        detail(format!("next: {}", text(&sighting.advice))),
+    ]
 }
 
 fn checked_lines(kind: &EventKind) -> Vec<Line> {

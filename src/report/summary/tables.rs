@@ -260,7 +260,10 @@ fn source(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::Located { .. } => "GitHub API",
         EventKind::Fetched { .. } => "digest of the downloaded bytes",
-        EventKind::Observed { .. } | EventKind::Verified { .. } => "observed at the target",
+        EventKind::Observed { .. }
+        | EventKind::Verified { .. }
+        | EventKind::Progress { .. }
+        | EventKind::Sighted { .. } => "observed at the target",
         EventKind::Applied { .. } | EventKind::ApplyFailed { .. } => "answer of the target",
         EventKind::Judged { .. } => "probe log",
         EventKind::Interrupted { .. } => "signal",

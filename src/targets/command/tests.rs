@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::ids::{CommitSha, RunId};
+use crate::targets::Way;
 use crate::targets::contract::{self, World, facts, verified};
 use crate::tree;
 use serde_json::json;
@@ -251,6 +252,9 @@ async fn revisions_come_from_the_manifest_or_as_the_settings_say() {
         commit: Some(&commit),
         manifest: None,
         environment: "test",
+        way: Way::Back,
+        emergency: false,
+        story: None,
     };
     for (from, expected) in [
         (None, payload.digest.to_string()),

@@ -309,6 +309,7 @@ async fn an_archive_is_unpacked_and_the_manifest_is_held_against_it() {
                 revision: revision.clone(),
                 payload: None,
                 images: Vec::new(),
+                recorded: None,
             },
         )]
         .into(),

@@ -1,0 +1,62 @@
+//! `--to-revision`: what a target keeps under a number of its own. Which number that is, the operator says; nothing is
+//! chosen here, and "the previous one" is never meant.
+
+use super::fetch::Share;
+use super::request::Numbered;
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::state::{Slot, Wanted};
+use crate::targets::Target;
+
+/// Every number is for a slot that exists, before anything is contacted.
+pub(super) fn check(targets: &[Box<dyn Target>], numbered: &[Numbered]) -> Result<(), Failure> {
+    let slots: Vec<Slot> = targets.iter().flat_map(|target| target.slots()).collect();
+    let open = targets.iter().any(|target| target.finds_slots());
+    let known = slots
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    for one in numbered {
+        let wrong = match &one.slot {
+            Some(slot) if slots.contains(slot) || open => continue,
+            Some(slot) => format!("found slot {slot}, expected one of: {known}"),
+            None if slots.len() == 1 && !open => continue,
+            None => format!(
+                "found {} without a slot, expected SLOT=NUMBER, with one of: {known}",
+                one.number
+            ),
+        };
+        return Err(
+            Failure::msg(Outcome::Usage, format!("--to-revision: {wrong}"))
+                .hint("slots are named by the targets of the environment"),
+        );
+    }
+    Ok(())
+}
+
+/// What one target should hold. Slots without a number are left alone.
+pub(super) async fn share(target: &dyn Target, numbered: &[Numbered]) -> Result<Share, Failure> {
+    let slots = target.slots();
+    let mut wanted = Wanted::new();
+    for one in numbered {
+        let slot = match &one.slot {
+            Some(slot) => slot,
+            None => match slots.first() {
+                Some(slot) => slot,
+                None => continue,
+            },
+        };
+        if !slots.contains(slot) && !target.finds_slots() {
+            continue;
+        }
+        let revision = target
+            .numbered(slot, &one.number)
+            .await
+            .map_err(|error| error.failure(target.name()))?;
+        wanted.insert(slot.clone(), revision);
+    }
+    Ok(Share {
+        wanted,
+        payload: None,
+    })
+}
