@@ -1,6 +1,7 @@
 //! One command from its first event to its last: its name, its directory, its clock, who listens, and what is known
 //! so far of the target. Decides nothing.
 
+use super::locate::net_settings;
 use super::request::Request;
 use super::{Ending, Finished, ended_event};
 use crate::model::event::{Began, Ended, EventKind, JOURNAL_SCHEMA};
@@ -300,6 +301,7 @@ pub(super) fn open_targets(request: &Request) -> Result<Vec<Box<dyn targets::Tar
         dir: request.process.dir.clone(),
         environment: request.process.variables.clone(),
         secrets: request.secrets.clone(),
+        net: net_settings(request),
     };
     let opened = request.environment.targets.iter().map(|target| {
         let mut settings = target.settings.clone();

@@ -6,6 +6,7 @@ pub mod command;
 pub(crate) mod contract;
 pub mod directory;
 mod error;
+pub mod kubernetes;
 pub mod process;
 mod settings;
 mod time;
@@ -276,6 +277,8 @@ pub struct Base {
     pub environment: BTreeMap<String, String>,
     /// Masked wherever a program's output is shown.
     pub secrets: Vec<Secret>,
+    /// How connections are made.
+    pub net: crate::net::Settings,
 }
 
 /// Opens a target: its name, its settings without `name` and `kind`, and the base.
