@@ -79,6 +79,7 @@ impl Shop {
             .unwrap()
             .extend(more.as_object().unwrap().clone());
         let base = Base {
+            net: crate::net::Settings::default(),
             dir: self.at().to_owned(),
             environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
             secrets: vec![crate::model::secret::Secret::new("hunter2")],

@@ -66,6 +66,7 @@ impl Yard {
         let settings_map = settings.as_object_mut().unwrap();
         settings_map.extend(more.as_object().unwrap().clone());
         let base = Base {
+            net: crate::net::Settings::default(),
             dir: self.dir.path().to_owned(),
             environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
             secrets: Vec::new(),
