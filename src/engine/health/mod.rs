@@ -1,12 +1,14 @@
 //! Measures the service and has it judged: probes in, probe log and verdict out. The schedule is `probes`', the
 //! judgment `decide::judge`'s; here they are joined, and every line of the log is written before it is judged.
 
-use super::attend;
-use super::attend::Seen;
+mod log;
+mod rules;
+
+use super::attend::{self, Seen};
 use super::forward;
 use super::locate::net_settings;
 use super::operation::Operation;
-use super::request::{self, Health, Latency};
+use super::request::Latency;
 use crate::decide::judge::{self, Judge};
 use crate::decide::mitigate;
 use crate::model::event::EventKind;
@@ -14,12 +16,10 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::model::probe::{LogLine, Rules, Stage};
 use crate::model::verdict::{Call, Verdict};
 use crate::net;
-use crate::probes::{BodyMatch, Method, Prober, Signal, StatusSet, Tick};
-use crate::report::{LEFT_PROBES, Live};
+use crate::probes::{Prober, Signal, Tick};
+use crate::report::Live;
 use anyhow::Context as _;
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
+use log::ProbeLog;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,10 +31,7 @@ pub(super) struct Ward<'a> {
     http: reqwest::Client,
     signals: Vec<Signal>,
     control: Option<url::Url>,
-    log: BufWriter<File>,
-    log_path: PathBuf,
-    is_log_told: bool,
-    log_failed: bool,
+    log: ProbeLog<'a>,
     /// Set when the targets saw enough: probes are asked no longer.
     enough: CancellationToken,
     /// Whether the probes that go through a target have their address by now.
@@ -60,23 +57,18 @@ impl<'a> Ward<'a> {
         let signals = health
             .probes
             .iter()
-            .map(signal)
+            .map(rules::signal)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Failure::msg(Outcome::Usage, format!("health.probes: {error}")))?;
         let control = health.control_url.clone();
-        let log_path = operation.dir.join("probes.jsonl");
-        let log = File::create(&log_path)
-            .with_context(|| format!("could not create {}", log_path.display()))?;
+        let log = ProbeLog::create(operation)?;
         let http = net::client(&net_settings(&operation.request), net::Purpose::Probe)?;
         let ward = Self {
             operation,
             http,
             signals,
             control,
-            log: BufWriter::new(log),
-            log_path,
-            is_log_told: false,
-            log_failed: false,
+            log,
             enough: CancellationToken::new(),
             is_forwarded: false,
             baseline: None,
@@ -235,7 +227,7 @@ impl<'a> Ward<'a> {
             rate: rules.rate,
             cap_s: rules.cap_s,
         });
-        self.write(&LogLine::Rules(rules.clone()));
+        self.log.write(&LogLine::Rules(rules.clone()));
         let (sender, mut ticks) = mpsc::channel(256);
         let stop = self.operation.stop.child_token();
         let probing = Prober::start(
@@ -252,11 +244,9 @@ impl<'a> Ward<'a> {
         drop(ticks);
         probing.await.context("the prober stopped")?;
         self.operation.live(&Live::Quiet);
-        self.flush();
+        self.log.flush();
         let (verdict, latencies_ms) = judged?;
-        if !std::mem::replace(&mut self.is_log_told, true) {
-            self.operation.left(LEFT_PROBES, &self.log_path);
-        }
+        self.log.tell();
         if !self.enough.is_cancelled() {
             self.operation.tell(EventKind::Judged {
                 stage,
@@ -283,11 +273,11 @@ impl<'a> Ward<'a> {
             };
             match tick {
                 Some(Tick::Probe(probe)) => {
-                    self.write(&LogLine::Probe(probe.clone()));
+                    self.log.write(&LogLine::Probe(probe.clone()));
                     judge.probe(probe);
                 }
                 Some(Tick::SecondDone(second)) => {
-                    self.flush();
+                    self.log.flush();
                     let verdict = judge.close_second(second);
                     self.operation.live(&Live::Standing {
                         stage,
@@ -299,7 +289,7 @@ impl<'a> Ward<'a> {
                     }
                 }
                 None => {
-                    self.write(&LogLine::Cut {
+                    self.log.write(&LogLine::Cut {
                         due_ms: judge.cut_at_ms(),
                     });
                     let latencies_ms = judge.latencies_ms().to_vec();
@@ -307,33 +297,6 @@ impl<'a> Ward<'a> {
                 }
             }
         }
-    }
-
-    /// A log that cannot be written does not stop the judging: it is warned about once.
-    fn write(&mut self, line: &LogLine) {
-        if self.log_failed {
-            return;
-        }
-        let written = serde_json::to_writer(&mut self.log, line).map_err(std::io::Error::from);
-        if let Err(error) = written.and_then(|()| self.log.write_all(b"\n")) {
-            self.log_is_lost(&error);
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.log_failed
-            && let Err(error) = self.log.flush()
-        {
-            self.log_is_lost(&error);
-        }
-    }
-
-    fn log_is_lost(&mut self, error: &std::io::Error) {
-        self.log_failed = true;
-        let path = self.log_path.display();
-        self.operation.warn(format!(
-            "the probe log {path} cannot be written any more: {error}"
-        ));
     }
 
     fn rules(&self, stage: Stage) -> Rules {
@@ -346,7 +309,7 @@ impl<'a> Ward<'a> {
                 .collect()
         };
         let mut rules = judge::rules(stage, named(true), named(false));
-        lay_over(&mut rules, health);
+        rules::lay_over(&mut rules, health);
         rules.has_control = self.control.is_some();
         let baseline = self.baseline.as_ref();
         rules.deadline_ms =
@@ -362,51 +325,4 @@ impl<'a> Ward<'a> {
         }
         rules
     }
-}
-
-/// A probe of the request as the prober takes it.
-fn signal(probe: &request::Probe) -> Result<Signal, String> {
-    let method = match probe.method.as_str() {
-        "HEAD" => Method::Head,
-        "POST" => Method::Post,
-        _ => Method::Get,
-    };
-    Ok(Signal {
-        name: probe.name.clone(),
-        url: probe.url.clone(),
-        method,
-        headers: probe.headers.clone(),
-        expect_status: probe
-            .expect_status
-            .join(",")
-            .parse::<StatusSet>()
-            .map_err(|error| error.to_string())?,
-        expect_body: probe
-            .expect_body
-            .as_deref()
-            .map(BodyMatch::parse)
-            .transpose()?,
-        gating: probe.gating,
-    })
-}
-
-/// The configured numbers of a stage.
-fn lay_over(rules: &mut Rules, health: &Health) {
-    rules.healthy_error_rate = health.healthy_error_rate;
-    rules.unhealthy_error_rate = health.unhealthy_error_rate;
-    rules.rate = if rules.stage == Stage::Bake {
-        health.bake_rate
-    } else {
-        health.rate
-    };
-    rules.warm_up_s = if rules.stage == Stage::Detect {
-        health.warm_up.as_secs()
-    } else {
-        0
-    };
-    rules.cap_s = match rules.stage {
-        Stage::Baseline => health.baseline.as_secs(),
-        Stage::Detect => health.cap.as_secs(),
-        Stage::Bake => health.bake.as_secs(),
-    };
 }
