@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that the product is linked once.
 #![cfg(test)]
 
+pub mod cluster;
 pub mod github_schema;
 pub mod tools;
 pub mod world;

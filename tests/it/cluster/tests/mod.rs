@@ -1,0 +1,5 @@
+//! The bed itself: what the other tests rely on is so.
+
+mod kubelet;
+mod mischief;
+mod workloads;
