@@ -8,6 +8,7 @@ pub mod directory;
 mod error;
 pub mod kubernetes;
 pub mod process;
+pub mod registry;
 mod settings;
 mod time;
 

@@ -26,6 +26,7 @@ mod official_clients;
 mod payloads;
 mod probes;
 mod reference;
+mod registry;
 mod report;
 mod rig;
 mod runner;

@@ -139,6 +139,7 @@ install_for_tests() {
   one_at_a_time
   debian cc build-essential
   debian gh gh
+  debian docker-registry docker-registry
   debian node nodejs npm
   debian npm npm
   if have npm; then npm_packages; fi
