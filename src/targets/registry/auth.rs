@@ -10,6 +10,7 @@ use crate::model::secret::Secret;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, StatusCode, header};
+use reqwest::RequestBuilder;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,7 +129,7 @@ impl Auth {
         service: Option<&str>,
         login: Option<&Login>,
     ) -> Result<Authorization, Failed> {
-        let mut url = realm_url(image, realm).ok_or_else(|| {
+        let url = realm_url(image, realm).ok_or_else(|| {
             Failed::for_good(RegistryError::Realm {
                 host: image.host().to_owned(),
                 realm: realm
@@ -138,12 +139,34 @@ impl Auth {
                     .collect(),
             })
         })?;
+        let host = wire::host(&url);
+        let request = self.token_request(image, url, service, login);
+        let fetched = wire::fetch(request, &host, self.deadline).await?;
+        if fetched.status != StatusCode::OK {
+            return Err(self.refused(image, &host, &fetched, None));
+        }
+        read_token(&fetched.body).ok_or_else(|| {
+            Failed::for_good(RegistryError::Unreadable {
+                host,
+                found: "an answer without a token".to_owned(),
+                expected: "JSON with token or access_token",
+            })
+        })
+    }
+
+    /// OAuth2 for an identity token, else the GET of Docker token authentication.
+    fn token_request(
+        &self,
+        image: &Reference,
+        mut url: Url,
+        service: Option<&str>,
+        login: Option<&Login>,
+    ) -> RequestBuilder {
         let scope = format!("repository:{}:pull", image.repository());
         let mut values = form_urlencoded::Serializer::new(String::new());
         values.extend_pairs(service.map(|service| ("service", service)));
         values.append_pair("scope", &scope);
-        let host = wire::host(&url);
-        let request = match login {
+        match login {
             Some(Login::Identity(token)) => {
                 values.append_pair("client_id", CLIENT_ID);
                 values.append_pair("grant_type", "refresh_token");
@@ -170,18 +193,7 @@ impl Auth {
                     Some(Login::Identity(_) | Login::Token(_)) | None => request,
                 }
             }
-        };
-        let fetched = wire::fetch(request, &host, self.deadline).await?;
-        if fetched.status != StatusCode::OK {
-            return Err(self.refused(image, &host, &fetched, None));
         }
-        read_token(&fetched.body).ok_or_else(|| {
-            Failed::for_good(RegistryError::Unreadable {
-                host,
-                found: "an answer without a token".to_owned(),
-                expected: "JSON with token or access_token",
-            })
-        })
     }
 
     /// What a refusal by the registry or its token service means.
@@ -192,9 +204,18 @@ impl Auth {
         fetched: &Fetched,
         used: Option<&Authorization>,
     ) -> Failed {
-        let used = used.map(Authorization::secret);
-        let said = fetched.said(self.credentials.secrets().chain(&used));
         let login = self.credentials.login(image);
+        let basic = match login {
+            Some(Login::Password { user, secret }) => Some(Authorization::basic(user, secret)),
+            Some(Login::Identity(_) | Login::Token(_)) | None => None,
+        };
+        // A server may repeat what it was sent, in the form that it was sent in.
+        let sent: Vec<Secret> = basic
+            .iter()
+            .chain(used)
+            .map(Authorization::secret)
+            .collect();
+        let said = fetched.said(self.credentials.secrets().chain(&sent));
         let input = self.credentials.input();
         let denied = |said: Said| {
             Box::new(Denied {

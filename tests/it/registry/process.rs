@@ -105,8 +105,9 @@ impl Process {
         let begin = self.request(Method::POST, &format!("/v2/{name}/blobs/uploads/"));
         let begun = begin.send().await.unwrap().error_for_status().unwrap();
         let location = begun.headers()["location"].to_str().unwrap().to_owned();
+        let join = if location.contains('?') { '&' } else { '?' };
+        let location = format!("{location}{join}digest={}", digest(bytes));
         let put = self.request(Method::PUT, &location);
-        let put = put.query(&[("digest", digest(bytes).to_string())]);
         let done = put.body(bytes.to_vec()).send().await.unwrap();
         assert_eq!(done.status(), 201);
     }
