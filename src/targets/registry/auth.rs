@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::{Url, form_urlencoded};
 
-/// Names this program to token services: OAuth2 wants a name.
+/// Names this program to token services: OAuth 2.0 wants a name.
 const CLIENT_ID: &str = "lastgood";
 
 /// What an `Authorization` header says.
@@ -154,7 +154,7 @@ impl Auth {
         })
     }
 
-    /// OAuth2 for an identity token, else the GET of Docker token authentication.
+    /// OAuth 2.0 for an identity token, else the GET of Docker token authentication.
     fn token_request(
         &self,
         image: &Reference,

@@ -95,11 +95,11 @@ mod tests {
         assert_eq!(read(&headers), expected);
     }
 
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer {
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
-        })
+        }
     }
 
     #[test]
@@ -108,19 +108,22 @@ mod tests {
             &[
                 r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/nginx:pull""#,
             ],
-            bearer("https://auth.docker.io/token", Some("registry.docker.io")),
+            Some(bearer(
+                "https://auth.docker.io/token",
+                Some("registry.docker.io"),
+            )),
         );
         check(
             &[r#"bearer Realm = "https://a/t" , error="insufficient_scope""#],
-            bearer("https://a/t", None),
+            Some(bearer("https://a/t", None)),
         );
         check(
             &[r#"Basic realm="x, Bearer realm=\"no\"", Bearer realm=https://a/t,service=s"#],
-            bearer("https://a/t", Some("s")),
+            Some(bearer("https://a/t", Some("s"))),
         );
         check(
             &[r#"Basic realm="x""#, r#"Bearer realm="https://a/t""#],
-            bearer("https://a/t", None),
+            Some(bearer("https://a/t", None)),
         );
         check(&[r#"Basic realm="Registry Realm""#], Some(Challenge::Basic));
         check(&["Basic"], Some(Challenge::Basic));

@@ -157,7 +157,7 @@ struct Platform {
 }
 
 impl Descriptor {
-    /// `None` for what no node runs, such as the attestations that BuildKit adds, and for digests that are no sha256.
+    /// `None` for what no node runs, such as the attestations of a build, and for digests that are no sha256.
     fn platform(&self) -> Option<(String, Digest)> {
         let kind = |map: &BTreeMap<String, String>| map.contains_key("vnd.docker.reference.type");
         if self.annotations.as_ref().is_some_and(kind) {

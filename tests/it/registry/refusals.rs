@@ -7,7 +7,7 @@ use super::{
 };
 use axum::response::Response;
 use lastgood::targets::TargetError;
-use lastgood::targets::registry::{Limits, RegistryError};
+use lastgood::targets::registry::{Limits, RegistryError, Said};
 use std::time::{Duration, Instant};
 
 fn app() -> Vec<u8> {
@@ -128,7 +128,7 @@ async fn a_deleted_digest_is_told_from_a_registry_that_is_away() {
         error,
         RegistryError::Missing {
             image: image.to_string(),
-            said: Default::default()
+            said: Said::default()
         }
     );
     assert!(

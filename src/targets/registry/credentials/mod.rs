@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub enum Login {
     /// A user with a password or an access token.
     Password { user: String, secret: Secret },
-    /// An identity token (`identitytoken`), traded for a registry token by OAuth2.
+    /// An identity token (`identitytoken`), traded for a registry token by OAuth 2.0.
     Identity(Secret),
     /// A registry token (`registrytoken`), sent as it is.
     Token(Secret),

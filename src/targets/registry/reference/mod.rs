@@ -265,7 +265,10 @@ pub(in crate::targets::registry) fn check_registry(registry: &str) -> Result<(),
     let port = registry
         .strip_prefix(host)
         .and_then(|rest| rest.strip_prefix(':'));
-    if port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port != 0)) || port.is_none() {
+    let is_port = |port: &str| {
+        port.bytes().all(|b| b.is_ascii_digit()) && port.parse().is_ok_and(|port: u16| port != 0)
+    };
+    if port.is_none_or(is_port) {
         let v6 = host
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));

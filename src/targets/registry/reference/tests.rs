@@ -7,9 +7,9 @@ const HEX: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00
 
 #[track_caller]
 fn check(text: &str, full: &str, host: &str) {
-    let text = text.replace("$", HEX);
+    let text = text.replace('$', HEX);
     let image: Reference = text.parse().unwrap();
-    assert_eq!(image.to_string(), full.replace("$", HEX));
+    assert_eq!(image.to_string(), full.replace('$', HEX));
     assert_eq!(image.host(), host);
     assert_eq!(image.to_string().parse::<Reference>().unwrap(), image);
 }
@@ -43,11 +43,11 @@ fn defaults_are_dockers() {
 fn what_is_asked_for() {
     #[track_caller]
     fn check(text: &str, asked: &str, by_tag: Option<&str>, familiar: &str) {
-        let image: Reference = text.replace("$", HEX).parse().unwrap();
-        assert_eq!(image.asked(), asked.replace("$", HEX));
+        let image: Reference = text.replace('$', HEX).parse().unwrap();
+        assert_eq!(image.asked(), asked.replace('$', HEX));
         let tagged = image.by_tag().map(|image| image.to_string());
         assert_eq!(tagged.as_deref(), by_tag);
-        assert_eq!(image.familiar(), familiar.replace("$", HEX));
+        assert_eq!(image.familiar(), familiar.replace('$', HEX));
     }
     check(
         "nginx",
@@ -85,7 +85,7 @@ fn a_pin_drops_the_tag() {
 fn what_is_no_image_is_refused_with_what_was_expected() {
     #[track_caller]
     fn refused(text: &str, expected: &str) {
-        let text = text.replace("$", HEX);
+        let text = text.replace('$', HEX);
         let error = text.parse::<Reference>().unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(error.to_string().starts_with("found image "), "{error}");
@@ -119,6 +119,8 @@ fn what_is_no_image_is_refused_with_what_was_expected() {
     refused("a.b:0/x", "correct the host");
     refused("a.b:99999/x", "correct the host");
     refused("a.b:/x", "correct the host");
+    refused("a.b:+80/x", "correct the host");
+    refused("a.1/x", "correct the host");
     refused("-a.b/x", "correct the host");
     refused("a..b/x", "correct the host");
     refused("me:pw@a.b/x", "sha256: and 64");
