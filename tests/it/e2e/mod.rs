@@ -5,6 +5,7 @@
 mod command_target;
 mod deploys;
 mod guards;
+mod kubernetes;
 mod locate;
 mod locate_trouble;
 mod output;

@@ -234,6 +234,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// As an out-of-memory kill would end it.
+    pub(super) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     pub(super) async fn end(mut self) -> Output {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let mut out = self.child.stdout.take().unwrap();
