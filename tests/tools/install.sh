@@ -122,6 +122,50 @@ zizmor_lint() {
   fi
 }
 
+# etcd, the store of the Kubernetes servers, out of its Debian package: installed, it would run as a service.
+etcd_store() {
+  local assets=${KUBEBUILDER_ASSETS:-$cache/kubernetes}
+  if [ -x "$assets/etcd" ] || [ -x "$cache/kubernetes/etcd" ] || have etcd; then return 0; fi
+  if ! have apt-get; then
+    missing 'found no etcd and no apt-get, expected a Debian or Ubuntu machine: install etcd by hand'
+    return 0
+  fi
+  say 'etcd, out of the Debian package etcd-server'
+  if [ -z "${apt_updated:-}" ]; then
+    patiently "${root[@]}" apt-get -q update >"$cache/apt.log" 2>&1 || true
+    apt_updated=yes
+  fi
+  rm -rf "$cache/etcd"
+  mkdir -p "$cache/etcd" "$cache/kubernetes"
+  if (cd "$cache/etcd" && patiently apt-get -q download etcd-server) >>"$cache/apt.log" 2>&1 &&
+    dpkg -x "$cache"/etcd/*.deb "$cache/etcd"; then
+    mv "$cache/etcd/usr/bin/etcd" "$cache/kubernetes/etcd"
+  else
+    tail -n 5 "$cache/apt.log" >&2
+    missing "could not unpack etcd-server: see $cache/apt.log"
+  fi
+  rm -rf "$cache/etcd"
+}
+
+# In KUBEBUILDER_ASSETS where that is set (the convention of envtest), else built once.
+kubernetes_servers() {
+  local server assets=${KUBEBUILDER_ASSETS:-$cache/kubernetes}
+  for server in kube-apiserver kube-controller-manager kube-scheduler; do
+    if [ -x "$assets/$server" ]; then continue; fi
+    if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
+      missing "found no $server in KUBEBUILDER_ASSETS ($assets), expected the servers of envtest"
+      return 0
+    fi
+    debian dpkg-source dpkg-dev
+    say "Kubernetes servers, built from Debian's source package: about 10 minutes on 2 cores, once (log: $cache/kubernetes.log)"
+    if ! tests/tools/kubernetes.sh build "$assets" >"$cache/kubernetes.log" 2>&1; then
+      tail -n 5 "$cache/kubernetes.log" >&2
+      missing "could not build the Kubernetes servers: see $cache/kubernetes.log"
+    fi
+    return 0
+  done
+}
+
 # One at a time: two runs in one checkout share the cache.
 one_at_a_time() {
   if have flock; then
@@ -145,5 +189,7 @@ install_for_tests() {
   if have npm; then npm_packages; fi
   github_schema
   artifact_fixtures
+  etcd_store
+  kubernetes_servers
   others_may_go
 }

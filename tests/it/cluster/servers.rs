@@ -17,7 +17,8 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// In `KUBEBUILDER_ASSETS` (the convention of envtest), else where `tests/run` puts them; etcd there or on the `PATH`.
+    /// In `KUBEBUILDER_ASSETS` (the convention of envtest), else where `tests/run` puts them; etcd there, on the `PATH`,
+    /// or where `tests/run` puts it.
     pub fn found() -> Option<Self> {
         let assets = tools::variable("KUBEBUILDER_ASSETS")
             .map_or_else(|| tools::cache().join("kubernetes"), PathBuf::from);
@@ -29,9 +30,9 @@ impl Programs {
         let is_whole = names.iter().all(|name| assets.join(name).is_file());
         let assets = is_whole.then_some(assets);
         let assets = tools::or_missing(assets, "Kubernetes servers (KUBEBUILDER_ASSETS)")?;
-        let etcd = Some(assets.join("etcd"))
-            .filter(|file| file.is_file())
-            .or_else(|| tools::program("etcd"));
+        let etcd = Some(assets.join("etcd")).filter(|file| file.is_file());
+        let etcd = etcd.or_else(|| tools::program("etcd"));
+        let etcd = etcd.or_else(|| tools::cached("kubernetes/etcd"));
         let etcd = tools::or_missing(etcd, "etcd, the store of Kubernetes")?;
         let minor = minor_version(&assets.join("kube-apiserver"));
         Some(Self {
