@@ -2,6 +2,7 @@
 //! removed and made again, a lock file never is (two processes must not lock two files of one name).
 
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -149,7 +150,8 @@ impl Files {
                 User::Admin => ",system:masters",
                 User::Ci | User::Nobody => "",
             };
-            rows.push_str(&format!("{token:032x},{},{id}{groups}\n", user.name()));
+            let name = user.name();
+            writeln!(rows, "{token:032x},{name},{id}{groups}").expect("a string takes all");
         }
         write_secret(&self.tokens(), &rows);
     }

@@ -22,7 +22,7 @@ pub const TEST: &str = "cluster::keeper::keeps_the_cluster";
 pub const DIRECTORY: &str = "LASTGOOD_TEST_KEEPER";
 
 /// Between two tests of one run there is less; after the run the memory is wanted for something else.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// A server that is not ready by then never will be.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -150,11 +150,7 @@ impl Keeper {
     /// The store last: the others complain while they lose it.
     async fn stop(&mut self) {
         for server in self.servers.iter_mut().rev() {
-            let pid = i32::try_from(server.child.id())
-                .ok()
-                .and_then(Pid::from_raw);
-            // It may have ended by itself.
-            pid.map(|pid| drop(kill_process(pid, Signal::TERM)));
+            end(u64::from(server.child.id()), Signal::TERM);
             let since = Instant::now();
             while let Ok(None) = server.child.try_wait() {
                 if Duration::from_secs(2) < since.elapsed() {

@@ -1,6 +1,6 @@
 //! A proxy in front of the API server which does what real ones do on a bad day, on demand: it answers the n-th request
 //! that matches with an error, loses an answer, delays, cuts or expires watches, or lets somebody else write first.
-//! It terminates TLS with the cluster's certificate, writes down every request, and passes WebSockets through.
+//! It terminates TLS with the cluster's certificate, writes down every request, and passes web sockets through.
 //!
 //! It belongs to one test and ends with it. Requests of other tests do not pass through it.
 

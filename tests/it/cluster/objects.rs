@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What a test waits for comes in seconds; on a busy machine it takes longer.
-pub const LONGEST: Duration = Duration::from_secs(60);
+pub const LONGEST: Duration = Duration::from_mins(1);
 
 /// The value at a JSON pointer; null when there is none.
 pub fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
@@ -135,7 +135,8 @@ impl Objects {
         let api = self.api(space, text("/apiVersion"), text("/kind"));
         let params = PatchParams::apply(manager).force();
         let name = text("/metadata/name");
-        let applied = api.patch(name, &params, &Patch::Apply(object)).await;
+        let whole = with_protocols(object.clone());
+        let applied = api.patch(name, &params, &Patch::Apply(&whole)).await;
         value(applied, || format!("apply {object}"))
     }
 
@@ -208,9 +209,11 @@ impl Objects {
                 }
             }
         };
-        if timeout(LONGEST, waiting).await.is_err() {
-            panic!("waited {LONGEST:?} for {slot} until {what}; last seen: {last:#}");
-        }
+        let is_over = timeout(LONGEST, waiting).await.is_err();
+        assert!(
+            !is_over,
+            "waited {LONGEST:?} for {slot} until {what}; last seen: {last:#}"
+        );
         last
     }
 
@@ -233,9 +236,11 @@ impl Objects {
                 last = self.list(space, kind, selector).await;
             }
         };
-        if timeout(LONGEST, waiting).await.is_err() {
-            panic!("waited {LONGEST:?} for {kind} {selector} until {what}; last seen: {last:#?}");
-        }
+        let is_over = timeout(LONGEST, waiting).await.is_err();
+        assert!(
+            !is_over,
+            "waited {LONGEST:?} for {kind} {selector} until {what}; last seen: {last:#?}"
+        );
         last
     }
 
@@ -245,6 +250,19 @@ impl Objects {
         self.wait_list(space, (kind, ""), "it is gone", is_gone)
             .await;
     }
+}
+
+/// Server-side apply before 1.21 does not know the default of the key `protocol` in the ports of a Service
+/// (kubernetes-sigs/structured-merge-diff#183).
+fn with_protocols(mut object: Value) -> Value {
+    if at(&object, "/kind") == "Service"
+        && let Some(Value::Array(ports)) = object.pointer_mut("/spec/ports")
+    {
+        for port in ports.iter_mut().filter_map(Value::as_object_mut) {
+            port.entry("protocol").or_insert_with(|| "TCP".into());
+        }
+    }
+    object
 }
 
 /// The object as JSON; a `DynamicObject` keeps every field.

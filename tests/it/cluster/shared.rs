@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::time::sleep;
 
 /// Starting takes about six seconds on an idle machine.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 
 /// How often a lock is tried, and a file looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -64,10 +64,7 @@ fn remove_old(cache: &Path) {
         let is_old = entry
             .metadata()
             .and_then(|meta| meta.modified())
-            .is_ok_and(|at| {
-                at.elapsed()
-                    .is_ok_and(|age| Duration::from_secs(86_400) < age)
-            });
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| Duration::from_hours(24) < age));
         let files = Files::new(&entry.path());
         if is_cluster && is_old && files.keeper_lock().try_lock().is_ok() {
             clear_away(&files);

@@ -36,6 +36,11 @@ impl Space {
         &self.cluster.objects
     }
 
+    /// As the calls of [`Objects`] want it.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "objects without a namespace pass `None`"
+    )]
     fn here(&self) -> Option<&str> {
         Some(&self.name)
     }

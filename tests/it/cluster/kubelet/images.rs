@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// What a test changed for its namespace; kept in ConfigMap `lastgood-test/NAMESPACE`.
+/// What a test changed for its namespace; kept in `ConfigMap` `lastgood-test/NAMESPACE`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Table {
     /// `registry/app:tag` -> `sha256:…`.
@@ -46,7 +46,7 @@ pub(crate) struct Images {
 }
 
 impl Images {
-    pub fn new(client: Client) -> Self {
+    pub(crate) fn new(client: Client) -> Self {
         Self {
             client,
             known: Mutex::default(),
@@ -55,7 +55,7 @@ impl Images {
     }
 
     /// The table of a namespace as it is now. It was written before the pod was made, so it is complete.
-    pub async fn table(&self, space: &str) -> Table {
+    pub(crate) async fn table(&self, space: &str) -> Table {
         let maps = Api::<ConfigMap>::namespaced(self.client.clone(), HOME);
         let map = match maps.get_opt(space).await {
             Ok(map) => map,
@@ -69,7 +69,7 @@ impl Images {
         table.unwrap_or_default()
     }
 
-    pub fn resolve(&self, written: &str, table: &Table) -> Image {
+    pub(crate) fn resolve(&self, written: &str, table: &Table) -> Image {
         let (name, pinned) = match written.split_once('@') {
             Some((name, digest)) => (name, Some(digest.to_owned())),
             None => (written, None),
@@ -97,7 +97,7 @@ impl Images {
     }
 
     /// Whether this pod is the first that its owner had.
-    pub fn is_first(&self, owner: &str, pod: &str) -> bool {
+    pub(crate) fn is_first(&self, owner: &str, pod: &str) -> bool {
         let mut firsts = self.firsts.lock().unwrap_or_else(PoisonError::into_inner);
         firsts
             .entry(owner.to_owned())

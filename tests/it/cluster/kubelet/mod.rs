@@ -1,5 +1,5 @@
 //! A kubelet that runs nothing: it says of every pod what a kubelet would say. It lives in the keeper's process and knows
-//! the tests only through the API server: labels of nodes, names of images, annotations of pods, and one ConfigMap per
+//! the tests only through the API server: labels of nodes, names of images, annotations of pods, and one `ConfigMap` per
 //! namespace ([`images`]).
 //!
 //! It follows the pods by watch, and each pod has a task of its own, so a hundred workloads at once take no longer than
@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 /// The label of nodes that this kubelet serves.
 pub const OURS: &str = "lastgood-test/kubelet";
 
-/// The namespace of the kubelet's own ConfigMaps.
+/// The namespace of the kubelet's own `ConfigMap`s.
 pub const HOME: &str = "lastgood-test";
 
 /// What the tasks share.

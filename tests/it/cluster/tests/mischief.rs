@@ -4,6 +4,7 @@ use crate::cluster::{Cluster, Mischief, Trick, User, at};
 use futures_util::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
+use kube::config::KubeConfigOptions;
 use kube::{Api, Client, Config, Error};
 use serde_json::json;
 use std::pin::pin;
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 /// A client that tries once: kube's own would hide a 429 and a 503.
 async fn impatient(mischief: &Mischief) -> Client {
     let file = kube::config::Kubeconfig::read_from(mischief.kubeconfig(User::Admin)).unwrap();
-    let mut config = Config::from_custom_kubeconfig(file, &Default::default())
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
         .await
         .unwrap();
     config.default_retry = false;
