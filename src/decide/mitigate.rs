@@ -2,7 +2,7 @@
 
 use super::judge;
 use crate::model::outcome::Outcome;
-use crate::model::sighting::Sighting;
+use crate::model::sighting::{Sighting, Symptom, worst_first};
 use crate::model::verdict::{Call, Severity, Verdict};
 
 /// What to do with an unhealthy release.
@@ -35,6 +35,117 @@ pub enum Next {
     Stop {
         outcome: Outcome,
     },
+}
+
+/// Sightings that a reason names; the others are notes.
+const TOLD_MAX: usize = 3;
+
+/// The verdict on a release by its probes and by what was seen of it in `watched_s` seconds.
+///
+/// From [`Severity::Serious`] on a sighting makes it unhealthy, whatever the probes said: the pods of before may still answer
+/// them. Lesser ones are noted. A service that was ill before the change stays that: nothing that is seen of it is put down
+/// to the release. Without a verdict of probes and without anything serious it is healthy, unless nothing is available or
+/// the rollout is not done: then nobody can say so.
+pub fn with_sightings(verdict: Option<Verdict>, sightings: &[Sighting], watched_s: u64) -> Verdict {
+    let mut sightings = sightings.to_vec();
+    worst_first(&mut sightings);
+    let worst = sightings
+        .first()
+        .map_or(Severity::None, |worst| worst.severity);
+    let is_serious = Severity::Serious <= worst;
+    let serious = sightings
+        .iter()
+        .filter(|one| Severity::Serious <= one.severity)
+        .count();
+    let mut combined = verdict.unwrap_or_else(|| unprobed(&sightings, watched_s));
+    combined.severity = combined.severity.max(worst);
+    let told = if is_serious && combined.call != Call::AlreadyUnhealthy {
+        let told = serious.min(TOLD_MAX);
+        let why = join(sightings.iter().take(told));
+        combined.why = by_sightings(&combined, &why, serious - told);
+        combined.at_s = combined.at_s.max(watched_s);
+        combined.call = Call::Unhealthy;
+        told
+    } else {
+        0
+    };
+    let advice = sightings
+        .iter()
+        .take(told)
+        .map(|one| format!("{}: {}", one.symptom, one.advice));
+    let others = sightings
+        .iter()
+        .skip(told)
+        .map(|one| format!("{one}; {}", one.advice));
+    for note in advice.chain(others) {
+        if !combined.notes.contains(&note) {
+            combined.notes.push(note);
+        }
+    }
+    combined
+}
+
+/// What can be said of a release that no probe has asked.
+fn unprobed(sightings: &[Sighting], watched_s: u64) -> Verdict {
+    // Told without being held against the release: one bad pod on a bad node.
+    let is_open = |one: &&Sighting| {
+        matches!(
+            one.symptom,
+            Symptom::NoneAvailable | Symptom::StuckRollout | Symptom::NoEndpoints
+        )
+    };
+    let open = sightings.iter().find(is_open);
+    let (call, why) = match (open, sightings.first()) {
+        (Some(open), _) => (
+            Call::Inconclusive,
+            format!(
+                "nothing is held against the release in {watched_s} s, and it is not up: {open}"
+            ),
+        ),
+        (None, Some(worst)) => (
+            Call::Healthy,
+            format!("nothing serious was seen in {watched_s} s; to watch: {worst}"),
+        ),
+        (None, None) => (
+            Call::Healthy,
+            format!("nothing wrong was seen in {watched_s} s"),
+        ),
+    };
+    Verdict {
+        call,
+        why,
+        severity: Severity::None,
+        at_s: watched_s,
+        warm_up_s: 0,
+        evidence: vec![],
+        notes: vec![],
+    }
+}
+
+/// The reason of a verdict that the sightings decide, and what the probes said beside it.
+fn by_sightings(verdict: &Verdict, seen: &str, more: usize) -> String {
+    let more = match more {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    if verdict.evidence.is_empty() {
+        return format!("{seen}{more}");
+    }
+    match verdict.call {
+        Call::Unhealthy => format!("{}; {seen}{more}", verdict.why),
+        Call::Healthy | Call::AlreadyUnhealthy | Call::Inconclusive => format!(
+            "{seen}{more}; the probes alone say {} ({})",
+            verdict.call,
+            judge::headline(verdict)
+        ),
+    }
+}
+
+fn join<'a>(sightings: impl Iterator<Item = &'a Sighting>) -> String {
+    sightings
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Decides what follows a verdict after a deploy.
@@ -114,29 +225,6 @@ pub fn after_rollback(
             OnInconclusive::Fail | OnInconclusive::Rollback => Outcome::Inconclusive,
         },
     }
-}
-
-/// One verdict of the probes and of what the targets saw: a serious sighting makes it unhealthy.
-pub fn with_sightings(verdict: Option<Verdict>, sightings: &[Sighting], watched_s: u64) -> Verdict {
-    let worst = sightings
-        .iter()
-        .filter(|sighting| Severity::Serious <= sighting.severity)
-        .max_by_key(|sighting| sighting.severity);
-    let mut verdict = verdict.unwrap_or_else(|| Verdict {
-        call: Call::Healthy,
-        why: format!("nothing unwell was seen for {watched_s} s"),
-        severity: Severity::None,
-        at_s: watched_s,
-        warm_up_s: 0,
-        evidence: Vec::new(),
-        notes: Vec::new(),
-    });
-    if let Some(worst) = worst {
-        verdict.call = Call::Unhealthy;
-        verdict.why = worst.to_string();
-        verdict.severity = worst.severity;
-    }
-    verdict
 }
 
 /// Every gating signal gave at least one answer that counts, over a network that was not in doubt.
@@ -287,6 +375,132 @@ mod tests {
         assert_eq!(
             after(Call::Inconclusive, OnInconclusive::Rollback),
             Outcome::Inconclusive
+        );
+    }
+
+    fn sighting(slot: &str, severity: Severity, symptom: Symptom, what: &str) -> Sighting {
+        let slot = crate::model::state::Slot(slot.to_owned());
+        Sighting::new(&slot, severity, symptom, what, "do this")
+    }
+
+    fn crash() -> Sighting {
+        sighting(
+            "deployment/web",
+            Severity::Critical,
+            Symptom::CrashLoop,
+            "3 of 3 new pods crash (exit code 1)",
+        )
+    }
+
+    fn lame() -> Sighting {
+        sighting(
+            "deployment/api",
+            Severity::Monitor,
+            Symptom::NodeIssue,
+            "pod a is held up by its node (node n1 is not ready)",
+        )
+    }
+
+    #[test]
+    fn without_probes_the_sightings_decide() {
+        let none = with_sightings(None, &[], 30);
+        assert_eq!(
+            (none.call, none.severity, none.at_s),
+            (Call::Healthy, Severity::None, 30)
+        );
+        assert_eq!(none.why, "nothing wrong was seen in 30 s");
+
+        let lesser = with_sightings(None, &[lame()], 30);
+        assert_eq!(
+            (lesser.call, lesser.severity),
+            (Call::Healthy, Severity::Monitor)
+        );
+        assert_eq!(
+            lesser.why,
+            "nothing serious was seen in 30 s; to watch: deployment/api: pod a is held up by its node (node n1 is not ready)"
+        );
+
+        let ill = with_sightings(None, &[lame(), crash()], 30);
+        assert_eq!(
+            (ill.call, ill.severity),
+            (Call::Unhealthy, Severity::Critical)
+        );
+        assert_eq!(
+            ill.why,
+            "deployment/web: 3 of 3 new pods crash (exit code 1)"
+        );
+        assert_eq!(
+            ill.notes,
+            [
+                "crash loop: do this",
+                "deployment/api: pod a is held up by its node (node n1 is not ready); do this"
+            ]
+        );
+        assert_eq!(judge::headline(&ill), ill.why);
+    }
+
+    #[test]
+    fn nobody_calls_healthy_what_is_not_up() {
+        let open = sighting(
+            "deployment/api",
+            Severity::Monitor,
+            Symptom::NoneAvailable,
+            "0 of 1 wanted pods are available",
+        );
+        let found = with_sightings(None, &[lame(), open], 30);
+        assert_eq!(found.call, Call::Inconclusive);
+        // And nothing is rolled back for it, whatever the policy.
+        let policy = (OnUnhealthy::Rollback, OnInconclusive::Rollback);
+        check(&found, policy, (false, false), &stop(Outcome::Inconclusive));
+    }
+
+    #[test]
+    fn a_serious_sighting_is_stronger_than_probes_that_pass() {
+        let probes = verdict(Call::Healthy, 100, "web: 0 of 100 probes failed");
+        let found = with_sightings(Some(probes), &[crash()], 30);
+        assert_eq!(found.call, Call::Unhealthy);
+        assert_eq!(
+            found.why,
+            "deployment/web: 3 of 3 new pods crash (exit code 1); the probes alone say healthy (web: 0 of 100 probes failed (0 %))"
+        );
+        assert_eq!(judge::headline(&found), found.why);
+
+        let many = vec![crash(); 5];
+        let why = with_sightings(None, &many, 1).why;
+        assert_eq!(why.matches("deployment/web").count(), TOLD_MAX);
+        assert!(why.ends_with("; and 2 more"));
+    }
+
+    #[test]
+    fn lesser_sightings_leave_the_verdict_of_the_probes() {
+        for call in [
+            Call::Healthy,
+            Call::Unhealthy,
+            Call::Inconclusive,
+            Call::AlreadyUnhealthy,
+        ] {
+            let probes = verdict(call, 100, "web: so it is");
+            let found = with_sightings(Some(probes.clone()), &[lame()], 30);
+            assert_eq!((found.call, &found.why), (call, &probes.why));
+            assert_eq!(found.notes.len(), probes.notes.len() + 1);
+            assert_eq!(with_sightings(Some(probes.clone()), &[], 30), probes);
+        }
+    }
+
+    #[test]
+    fn what_was_ill_before_is_not_put_down_to_the_release() {
+        let before = verdict(Call::AlreadyUnhealthy, 100, "web: 90 of 100 probes failed");
+        let found = with_sightings(Some(before), &[crash()], 30);
+        assert_eq!(
+            (found.call, found.severity),
+            (Call::AlreadyUnhealthy, Severity::Critical)
+        );
+        assert_eq!(found.why, "web: 90 of 100 probes failed");
+
+        let both = verdict(Call::Unhealthy, 100, "web: 90 of 100 probes failed");
+        assert_eq!(
+            with_sightings(Some(both), &[crash()], 30).why,
+            "web: 90 of 100 probes failed; deployment/web: 3 of 3 new pods crash (exit code 1)"
         );
     }
 }

@@ -7,4 +7,5 @@ pub mod guard;
 pub mod judge;
 pub mod mitigate;
 pub mod pace;
+pub mod rollout;
 pub mod verify;

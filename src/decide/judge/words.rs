@@ -13,8 +13,16 @@ pub fn is_network(verdict: &Verdict) -> bool {
     verdict.why.starts_with(NETWORK)
 }
 
-/// A verdict in one clause, for sentences about something else: the gating signal that fared worst, with its counts.
+/// A verdict in one clause, for sentences about something else: the gating signal that fared worst, with its counts. The whole
+/// reason, where it was not the probes that condemned: then their counts explain nothing.
 pub fn headline(verdict: &Verdict) -> String {
+    let is_by_probes = verdict
+        .evidence
+        .iter()
+        .any(|evidence| verdict.why.starts_with(&format!("{}:", evidence.signal)));
+    if verdict.call == Call::Unhealthy && !is_by_probes {
+        return verdict.why.clone();
+    }
     let share = |evidence: &&Evidence| real(evidence.failures) / real(evidence.probes.max(1));
     let gating = verdict
         .evidence

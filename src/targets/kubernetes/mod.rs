@@ -3,6 +3,7 @@
 
 mod access;
 mod cluster;
+mod pods;
 mod settings;
 mod slots;
 
