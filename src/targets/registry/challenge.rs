@@ -87,12 +87,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(values: &[&str], expected: Option<Challenge>) {
+    fn check(values: &[&str], expected: Option<&Challenge>) {
         let headers: HeaderMap = values
             .iter()
             .map(|value| (header::WWW_AUTHENTICATE, value.parse().unwrap()))
             .collect();
-        assert_eq!(read(&headers), expected);
+        assert_eq!(read(&headers).as_ref(), expected);
     }
 
     fn bearer(realm: &str, service: Option<&str>) -> Challenge {
@@ -108,25 +108,28 @@ mod tests {
             &[
                 r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/nginx:pull""#,
             ],
-            Some(bearer(
+            Some(&bearer(
                 "https://auth.docker.io/token",
                 Some("registry.docker.io"),
             )),
         );
         check(
             &[r#"bearer Realm = "https://a/t" , error="insufficient_scope""#],
-            Some(bearer("https://a/t", None)),
+            Some(&bearer("https://a/t", None)),
         );
         check(
             &[r#"Basic realm="x, Bearer realm=\"no\"", Bearer realm=https://a/t,service=s"#],
-            Some(bearer("https://a/t", Some("s"))),
+            Some(&bearer("https://a/t", Some("s"))),
         );
         check(
             &[r#"Basic realm="x""#, r#"Bearer realm="https://a/t""#],
-            Some(bearer("https://a/t", None)),
+            Some(&bearer("https://a/t", None)),
         );
-        check(&[r#"Basic realm="Registry Realm""#], Some(Challenge::Basic));
-        check(&["Basic"], Some(Challenge::Basic));
+        check(
+            &[r#"Basic realm="Registry Realm""#],
+            Some(&Challenge::Basic),
+        );
+        check(&["Basic"], Some(&Challenge::Basic));
     }
 
     #[test]
