@@ -4,6 +4,11 @@
 mod access;
 mod cluster;
 mod pods;
+mod edit;
+mod live;
+mod route;
+mod served;
+mod service;
 mod settings;
 mod slots;
 
