@@ -88,7 +88,7 @@ async fn a_tag_that_moved_is_put_back_by_its_digest() {
     shop.space
         .patch(
             "deployment/web",
-            &json!({"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}}),
+            json!({"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}}),
         )
         .await;
     let out = shop.stage.lastgood(&["watch"]).json().step(12).run().await;

@@ -28,7 +28,7 @@ async fn a_workload_that_git_owns() {
     shop.space
         .patch(
             "deployment/web",
-            &json!({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}}}),
+            json!({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}}}),
         )
         .await;
     shop.set_image("shop/web:2-crash").await;
@@ -49,7 +49,7 @@ async fn a_paused_deployment() {
     shop.record(11).await;
     shop.set_image("shop/web:2-crash").await;
     shop.space
-        .patch("deployment/web", &json!({"spec": {"paused": true}}))
+        .patch("deployment/web", json!({"spec": {"paused": true}}))
         .await;
     let out = shop.run(&["rollback"]).await;
     out.ended(15, "refused").says("paused");
