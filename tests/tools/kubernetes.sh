@@ -95,8 +95,9 @@ build() {
   say 'done'
 }
 
-# The start time of a process in clock ticks: with its pid, a name that is not used again before the next boot.
-started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# The start time of a process in clock ticks: with its pid, a name that is not used again before the next boot. None for
+# one that has ended and only waits to be noticed.
+started() { sed -e 's/.*) //' -e '/^[ZX]/d' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 # lives PID STARTED
 lives() { [ "$(started "$1")" = "$2" ]; }

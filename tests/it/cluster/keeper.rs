@@ -61,7 +61,7 @@ async fn keep(files: &Files) {
             _ = terminate.recv() => None,
         };
     }
-    keeper.stop().await;
+    keeper.stop();
     files.remove();
     drop(users);
     result.expect("the cluster starts");
@@ -147,16 +147,12 @@ impl Keeper {
         }
     }
 
-    /// The store last: the others complain while they lose it.
-    async fn stop(&mut self) {
+    /// At once: what they hold is thrown away. The store last: the others complain while they lose it.
+    fn stop(&mut self) {
         for server in self.servers.iter_mut().rev() {
-            end(u64::from(server.child.id()), Signal::TERM);
-            let since = Instant::now();
-            while let Ok(None) = server.child.try_wait() {
-                if Duration::from_secs(2) < since.elapsed() {
-                    drop(server.child.kill());
-                }
-                sleep(Duration::from_millis(20)).await;
+            let ended = server.child.kill().and_then(|()| server.child.wait());
+            if let Err(error) = ended {
+                eprintln!("could not end {}: {error}", server.name);
             }
         }
     }
@@ -175,12 +171,12 @@ impl Keeper {
     }
 }
 
-/// Sends a signal; that the process has ended by itself is as good.
-pub fn end(pid: u64, signal: Signal) {
+/// Ends a process; that it has ended by itself is as good.
+pub fn end(pid: u64) {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return;
     };
-    if let Err(error) = kill_process(pid, signal)
+    if let Err(error) = kill_process(pid, Signal::KILL)
         && error != Errno::SRCH
     {
         eprintln!("could not end process {pid:?}: {error}");

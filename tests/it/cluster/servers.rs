@@ -12,8 +12,6 @@ use std::process::{Child, Command, Stdio};
 pub struct Programs {
     assets: PathBuf,
     etcd: PathBuf,
-    /// The newest minor version that these flags are for, as the API server states it.
-    minor: u32,
 }
 
 impl Programs {
@@ -34,12 +32,7 @@ impl Programs {
         let etcd = etcd.or_else(|| tools::program("etcd"));
         let etcd = etcd.or_else(|| tools::cached("kubernetes/etcd"));
         let etcd = tools::or_missing(etcd, "etcd, the store of Kubernetes")?;
-        let minor = minor_version(&assets.join("kube-apiserver"));
-        Some(Self {
-            assets,
-            etcd,
-            minor,
-        })
+        Some(Self { assets, etcd })
     }
 
     pub fn assets(&self) -> &Path {
@@ -47,10 +40,11 @@ impl Programs {
     }
 }
 
-/// `Kubernetes v1.20.2` -> 20.
+/// Of the API server: `Kubernetes v1.20.2` -> 20.
 #[expect(clippy::disallowed_methods, reason = "asks a server for its version")]
-fn minor_version(server: &Path) -> u32 {
-    let output = Command::new(server)
+fn minor_version(programs: &Programs) -> u32 {
+    let server = programs.assets.join("kube-apiserver");
+    let output = Command::new(&server)
         .arg("--version")
         .stdin(Stdio::null())
         .output()
@@ -133,7 +127,8 @@ pub fn core(programs: &Programs, files: &Files, ports: &Ports) -> Vec<Server> {
         // Without the controller that makes service accounts, pods would wait for theirs for ever.
         ("disable-admission-plugins", "ServiceAccount"),
     ]);
-    if programs.minor < 24 {
+    // These ports are gone since 1.24, and open before, unless they are closed.
+    if minor_version(programs) < 24 {
         api.push("--insecure-port=0".to_owned());
     }
     vec![
@@ -154,6 +149,7 @@ const CONTROLLERS: &str = "deployment,replicaset,statefulset,daemonset,job,endpo
 
 /// The controllers and the scheduler. Many tests share them, so they may ask as often as they like.
 pub fn controllers(programs: &Programs, files: &Files, ports: &Ports) -> Vec<Server> {
+    let minor = minor_version(programs);
     let common = |port: u16| {
         let mut flags = flags(&[
             (
@@ -166,7 +162,7 @@ pub fn controllers(programs: &Programs, files: &Files, ports: &Ports) -> Vec<Ser
             ("kube-api-qps", "1000"),
             ("kube-api-burst", "2000"),
         ]);
-        if programs.minor < 24 {
+        if minor < 24 {
             flags.push("--port=0".to_owned());
         }
         flags

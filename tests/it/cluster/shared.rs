@@ -5,7 +5,6 @@ use super::files::Files;
 use super::keeper;
 use super::servers::Programs;
 use crate::tools;
-use rustix::process::Signal;
 use std::env;
 use std::fs::{self, File, TryLockError};
 use std::os::unix::process::CommandExt as _;
@@ -97,7 +96,7 @@ fn clear_away(files: &Files) {
             continue;
         };
         if keeper::start_time(pid) == Some(started) {
-            keeper::end(pid, Signal::KILL);
+            keeper::end(pid);
         }
     }
     files.clear();

@@ -74,8 +74,11 @@ impl Told {
         let event = event(story, &name, (reason, text, count), (first, &now));
         let events = Api::<Event>::namespaced(client.clone(), &story.space);
         let params = PatchParams::apply("kubelet").force();
-        if let Err(error) = events.patch(&name, &params, &Patch::Apply(event)).await {
-            eprintln!("event {name}: {error}");
+        match events.patch(&name, &params, &Patch::Apply(event)).await {
+            Ok(_) => (),
+            // The namespace is being deleted, or gone.
+            Err(kube::Error::Api(status)) if status.code == 403 || status.code == 404 => (),
+            Err(error) => eprintln!("event {name}: {error}"),
         }
     }
 }
