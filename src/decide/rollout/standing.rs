@@ -71,13 +71,17 @@ fn counts(workload: &Workload) -> String {
             workload.total.saturating_sub(workload.updated)
         }
     };
-    let mut text = format!("{} of {to_update} updated", workload.updated);
-    if 0 < old {
-        text.push_str(&format!(", {old} old still there"));
-    }
-    text.push_str(&format!(", {} available", workload.available));
-    if workload.is_paused {
-        text.push_str("; it is paused and goes on when it is resumed");
-    }
-    text
+    let there = match old {
+        0 => String::new(),
+        old => format!(", {old} old still there"),
+    };
+    let paused = if workload.is_paused {
+        "; it is paused and goes on when it is resumed"
+    } else {
+        ""
+    };
+    format!(
+        "{} of {to_update} updated{there}, {} available{paused}",
+        workload.updated, workload.available
+    )
 }

@@ -136,16 +136,14 @@ fn ends(containers: &[&Container]) -> String {
         .max()
         .unwrap_or(0);
     let codes: Vec<String> = codes.iter().map(ToString::to_string).collect();
-    let mut text = String::new();
-    if !codes.is_empty() {
-        text.push_str(&format!("exit code {}; ", codes.join(" or ")));
-    }
-    text.push_str(&format!(
-        "container {}, {restarts} restart{}",
-        names.into_iter().collect::<Vec<_>>().join(" and "),
-        if restarts == 1 { "" } else { "s" }
-    ));
-    text
+    let ended = if codes.is_empty() {
+        String::new()
+    } else {
+        format!("exit code {}; ", codes.join(" or "))
+    };
+    let names = names.into_iter().collect::<Vec<_>>().join(" and ");
+    let plural = if restarts == 1 { "" } else { "s" };
+    format!("{ended}container {names}, {restarts} restart{plural}")
 }
 
 /// Without capacity no release comes up, so it is not held against this one before its time is over.

@@ -140,7 +140,8 @@ fn none_available(seen: &Seen, crowd: &Crowd<'_>) -> Option<Row> {
             .any(|fault| fault.lasts)
     };
     let none_can_come = !crowd.new.is_empty() && crowd.new.iter().all(is_hopeless);
-    if !seen.is_over() && !(none_can_come && workload.is_observed()) {
+    let counts = seen.is_over() || (none_can_come && workload.is_observed());
+    if !counts {
         return None;
     }
     let what = format!("0 of {} wanted pods are available", workload.wanted);

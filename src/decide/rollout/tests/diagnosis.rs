@@ -127,7 +127,7 @@ fn the_first_restart_is_not_a_loop_yet() {
     );
     let ended = |name: &str| {
         ill(name, |one| {
-            one.terminated = Some((0, "Completed".to_owned()))
+            one.terminated = Some((0, "Completed".to_owned()));
         })
     };
     check(

@@ -276,7 +276,7 @@ fn nodes_that_stopped_reporting_are_not_ready() {
     assert_eq!(found, [true, false, false]);
 }
 
-fn event(of: &str, reason: &str, rest: Value) -> api::Event {
+fn event(of: &str, reason: &str, rest: &Value) -> api::Event {
     let mut raw =
         json!({"metadata": {"name": "e"}, "reason": reason, "involvedObject": {"uid": of}});
     for (key, value) in rest.as_object().unwrap() {
@@ -293,32 +293,32 @@ fn probe_failures_are_those_of_the_new_pods_since_the_change() {
         event(
             "a",
             "Unhealthy",
-            json!({"count": 3, "lastTimestamp": at("09:00:00")}),
+            &json!({"count": 3, "lastTimestamp": at("09:00:00")}),
         ),
         event(
             "a",
             "Unhealthy",
-            json!({"eventTime": at("09:00:05.000000")}),
+            &json!({"eventTime": at("09:00:05.000000")}),
         ),
         event(
             "a",
             "Unhealthy",
-            json!({"series": {"count": 4, "lastObservedTime": at("09:00:09.000000")}}),
+            &json!({"series": {"count": 4, "lastObservedTime": at("09:00:09.000000")}}),
         ),
         event(
             "a",
             "Unhealthy",
-            json!({"count": 50, "lastTimestamp": at("08:59:59")}),
+            &json!({"count": 50, "lastTimestamp": at("08:59:59")}),
         ),
         event(
             "old",
             "Unhealthy",
-            json!({"count": 70, "lastTimestamp": at("09:00:05")}),
+            &json!({"count": 70, "lastTimestamp": at("09:00:05")}),
         ),
         event(
             "a",
             "BackOff",
-            json!({"count": 90, "lastTimestamp": at("09:00:05")}),
+            &json!({"count": 90, "lastTimestamp": at("09:00:05")}),
         ),
     ];
     assert_eq!(probe_failures(&events, &["a"], Some(since)), 8);
@@ -333,12 +333,12 @@ fn a_stateful_set_that_is_refused_says_so_in_events() {
         event(
             uid,
             "FailedCreate",
-            json!({"message": "exceeded quota", "lastTimestamp": "2026-11-21T09:00:05Z"}),
+            &json!({"message": "exceeded quota", "lastTimestamp": "2026-11-21T09:00:05Z"}),
         ),
         event(
             "other",
             "FailedCreate",
-            json!({"message": "no", "lastTimestamp": "2026-11-21T09:00:07Z"}),
+            &json!({"message": "no", "lastTimestamp": "2026-11-21T09:00:07Z"}),
         ),
     ];
     let read = Read {
