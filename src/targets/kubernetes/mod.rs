@@ -9,6 +9,11 @@ mod live;
 mod route;
 mod served;
 mod service;
+mod guard;
+mod hazards;
+mod images;
+mod lease;
+mod preflight;
 mod settings;
 mod slots;
 
