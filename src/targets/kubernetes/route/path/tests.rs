@@ -103,7 +103,8 @@ proptest! {
         for weights in &path {
             prop_assert!(!is_same_traffic(before, weights), "a step of no length");
             prop_assert!(!is_same_traffic(weights, &to), "the end is not a step");
-            prop_assert_eq!(Weights::parse(&weights.revision()).as_ref(), Some(weights));
+            let parsed = Weights::parse(&weights.revision());
+            prop_assert_eq!(parsed.as_ref(), Some(weights));
             before = weights;
         }
         for (index, (old, new)) in from.0.iter().zip(&to.0).enumerate() {
