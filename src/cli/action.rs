@@ -1,5 +1,5 @@
 //! The action is a spelling of the command line: the inputs of a workflow step (`INPUT_*`) become arguments, which one
-//! parser reads. Input names are the option names. The token is an input too and never becomes an argument.
+//! parser reads. Input names are the option names. Credentials are inputs too and never become arguments.
 
 use super::args::{self, Help};
 use super::env::Env;
@@ -14,8 +14,13 @@ pub const NOT_INPUTS: [&str; 6] = ["help", "version", "color", "verbose", "quiet
 
 /// Inputs that are no options.
 pub const TOKEN_INPUT: &str = "github-token";
+/// How clusters are reached: the text or the path of a kubeconfig. Targets read it from the environment.
+pub const KUBECONFIG_INPUT: &str = "kubeconfig";
 /// Which verb; `rollback` when it is not given.
 pub const VERB_INPUT: &str = "verb";
+
+/// Every input that never becomes an argument.
+const BESIDES_OPTIONS: [&str; 3] = [VERB_INPUT, TOKEN_INPUT, KUBECONFIG_INPUT];
 
 /// Options of which a comma is part of a value: their lists are by line alone.
 const BY_LINE: [&str; 2] = ["probe", "target"];
@@ -33,6 +38,13 @@ fn inputs(env: &Env) -> impl Iterator<Item = (String, &str)> {
             Some((name.strip_prefix("INPUT_")?.to_lowercase(), value.trim()))
         })
         .filter(|(_, value)| !value.is_empty())
+}
+
+/// The kubeconfig that was given as an input: its text, or its path.
+pub fn kubeconfig(env: &Env) -> Option<&str> {
+    inputs(env)
+        .find(|(name, _)| name == KUBECONFIG_INPUT)
+        .map(|(_, value)| value)
 }
 
 /// The token that was given as an input.
@@ -55,7 +67,7 @@ pub fn argv(env: &Env) -> Result<Vec<OsString>, Failure> {
     let command = command.find_subcommand(verb).expect("a verb that is known");
     let mut argv = vec!["lastgood".to_owned(), verb.to_owned()];
     for (name, value) in inputs(env) {
-        if name == VERB_INPUT || name == TOKEN_INPUT {
+        if BESIDES_OPTIONS.contains(&name.as_str()) {
             continue;
         }
         let option = command
@@ -115,7 +127,7 @@ pub fn names() -> Vec<String> {
         .iter()
         .flat_map(|verb| usage::options_of(verb))
         .filter(|name| !NOT_INPUTS.contains(&name.as_str()))
-        .chain([VERB_INPUT.to_owned(), TOKEN_INPUT.to_owned()])
+        .chain(BESIDES_OPTIONS.map(str::to_owned))
         .collect();
     names.sort();
     names.dedup();

@@ -20,6 +20,53 @@ pub fn http_url(text: &str) -> Result<Url, &'static str> {
     }
 }
 
+/// What the address of a probe with `via` must be.
+pub const VIA_URL: &str =
+    "an http:// address: with via, the target's own connection is asked, and that is not TLS";
+
+/// What `via` of a probe must be.
+const VIA: &str = "KIND/NAME:PORT or NAMESPACE/KIND/NAME:PORT, such as deployment/web:8001";
+
+/// `[NAMESPACE/]KIND/NAME:PORT`; the port is a number from 1 to 65535 or the name of one. Whether there is such a place, the
+/// target says.
+pub fn via(text: &str) -> Result<(), &'static str> {
+    let (place, port) = text.rsplit_once(':').ok_or(VIA)?;
+    let parts: Vec<&str> = place.split('/').collect();
+    let is_part = |part: &&str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+    };
+    if !(2..=3).contains(&parts.len()) || !parts.iter().all(is_part) {
+        return Err(VIA);
+    }
+    if is_port(port) {
+        Ok(())
+    } else {
+        Err(
+            "a port from 1 to 65535, or the name of one, after the last colon, such as deployment/web:8001",
+        )
+    }
+}
+
+/// A number, or a name as ports of a pod have them (RFC 6335, section 5.1).
+fn is_port(text: &str) -> bool {
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if is_number {
+        return text.parse::<u16>().is_ok_and(|port| 0 < port);
+    }
+    let is_word = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    is_word
+        && (1..=15).contains(&text.len())
+        && text.bytes().any(|b| b.is_ascii_lowercase())
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && !text.contains("--")
+}
+
 /// `deploy.yml` or `.github/workflows/deploy.yml`.
 pub fn workflow(text: &str) -> Result<(), &'static str> {
     let name = text.strip_prefix(".github/workflows/").unwrap_or(text);
@@ -120,6 +167,40 @@ mod tests {
         assert!(body("/").is_ok());
         assert!(body("").is_err());
         assert!(body("/(/").is_err());
+    }
+
+    #[test]
+    fn a_way_through_a_target_names_a_place_and_a_port() {
+        for good in [
+            "deployment/web:8001",
+            "shop/deployment/web:8001",
+            "service/web:http",
+            "statefulset/db.main:65535",
+        ] {
+            assert_eq!(via(good), Ok(()), "{good}");
+        }
+        for wrong in [
+            "",
+            "web",
+            "web:80",
+            "deployment/web",
+            "a/b/c/d:80",
+            "deployment/:80",
+        ] {
+            assert!(via(wrong).is_err(), "{wrong}");
+        }
+        for port in [
+            "",
+            "0",
+            "65536",
+            "-http",
+            "HTTP",
+            "a--b",
+            "a-very-long-port",
+        ] {
+            let expected = via(&format!("deployment/web:{port}")).unwrap_err();
+            assert!(expected.starts_with("a port"), "{port}: {expected}");
+        }
     }
 
     #[test]

@@ -70,6 +70,10 @@ pub struct Probe {
     /// `http://` or `https://`. Redirects are not followed.
     #[schemars(extend("format" = "uri"))]
     pub url: String,
+    /// Through which place of a target it is asked, for a service without an address that this machine can reach:
+    /// `deployment/web:8001`, `service/web:http` or `other-namespace/deployment/web:8001`. The address must be `http://`; its
+    /// path is asked there, with its host as the `Host` header.
+    pub via: Option<String>,
     /// The HTTP method.
     #[schemars(extend("default" = "GET"))]
     pub method: Option<Method>,

@@ -1,7 +1,7 @@
 //! The answer of `--json`: one object on stdout. Its fields are documented in `docs/outcomes.md` and only ever added to.
 
 use super::LEFT_REPORT;
-use super::story::{Check, Judged, Step, StepEnd, Story};
+use super::story::{Check, Judged, Sighted, Step, StepEnd, Story};
 use super::words;
 use crate::model::candidate::{KnownGood, PassedOver};
 use crate::model::event::Event;
@@ -44,6 +44,7 @@ pub fn json(events: &[Event]) -> Value {
         "plan": plans(&story),
         "steps": story.steps().iter().map(step).collect::<Vec<_>>(),
         "verdicts": story.verdicts().iter().map(verdict).collect::<Vec<_>>(),
+        "sighted": story.sighted().iter().map(sighted).collect::<Vec<_>>(),
         "checks": story.checks().iter().map(check).collect::<Vec<_>>(),
         "before": ended.map(|ended| &ended.before),
         "after": ended.map(|ended| &ended.after),
@@ -130,6 +131,19 @@ fn step(step: &Step<'_>) -> Value {
         "verified": step.verified,
         "duration_seconds": took_ms.map(words::seconds),
         "why": why,
+    })
+}
+
+fn sighted(sighted: &Sighted<'_>) -> Value {
+    let sighting = sighted.sighting;
+    json!({
+        "target": sighted.target,
+        "slot": sighting.slot,
+        "severity": sighting.severity,
+        "symptom": sighting.symptom,
+        "what": sighting.what,
+        "advice": sighting.advice,
+        "rollback": sighted.of_rollback,
     })
 }
 

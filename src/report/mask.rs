@@ -10,13 +10,14 @@ pub const SECRET_BYTES_MIN: usize = 4;
 
 /// Keys whose values are words, digests and times of our own making: a secret that equals one of them (`healthy`) tells nothing
 /// there, and masking it would make the event unreadable.
-const OUR_OWN: [&str; 15] = [
+const OUR_OWN: [&str; 16] = [
     "event",
     "change",
     "outcome",
     "stage",
     "call",
     "severity",
+    "symptom",
     "phase",
     "via",
     "promised_by",

@@ -71,6 +71,45 @@ fn a_deploy_step_deploys_this_runs_artifact() {
 }
 
 #[test]
+fn an_emergency_step_says_how_far_it_goes() {
+    let step = Step::workflow()
+        .with("INPUT_TARGET", "directory:/srv/web")
+        .with("INPUT_TO-REVISION", "deployment/web=7, deployment/api=3")
+        .with("INPUT_EMERGENCY", "true");
+    let Verb::Rollback {
+        from: Choice::Numbered(numbered),
+        emergency: true,
+        ..
+    } = step.request(&[]).verb
+    else {
+        panic!("a rollback by number")
+    };
+    assert_eq!(numbered.len(), 2);
+}
+
+/// The text of a kubeconfig is an input that never becomes an argument, and what is secret in it is masked.
+#[test]
+fn a_kubeconfig_is_a_secret_and_a_path_is_not() {
+    let target = |value: &str| {
+        Step::workflow()
+            .with("INPUT_TARGET", "directory:/srv/web")
+            .with("INPUT_KUBECONFIG", value)
+            .request(&[])
+    };
+    let text = "clusters:\n- name: prod\nusers:\n- name: ci\n  user: {token: hunter2-hunter2}\n";
+    let request = target(text);
+    let secrets: Vec<&str> = request
+        .secrets
+        .iter()
+        .map(|secret| secret.expose())
+        .collect();
+    assert_eq!(secrets, ["ghs_input", "hunter2-hunter2"]);
+    assert_eq!(request.process.variables["INPUT_KUBECONFIG"], text);
+    assert!(!format!("{request:?}").contains("hunter2"));
+    assert_eq!(target("deploy/kubeconfig").secrets.len(), 1);
+}
+
+#[test]
 fn typed_arguments_win_over_inputs() {
     let step = Step::workflow().with("INPUT_VERB", "list");
     assert_eq!(step.request(&["history"]).verb, Verb::History { limit: 20 });

@@ -136,8 +136,15 @@ fn a_wrong_value_is_named_with_what_was_expected() {
     check(
         "--target",
         "/srv/web",
-        "directory:PATH or KIND:{\"setting\": \"value\"}, with or without NAME= before it",
+        "directory:PATH, kubernetes:CONTEXT@NAMESPACE/KIND/NAME or KIND:{\"setting\": \"value\"}, with or without NAME= before it",
     );
+    for number in ["latest", "0", "web=", "=3"] {
+        check(
+            "--to-revision",
+            number,
+            "a number from 1 on, alone or after its slot, such as deployment/web=7",
+        );
+    }
 }
 
 #[test]
@@ -145,6 +152,24 @@ fn what_cannot_be_said_together_is_refused() {
     check(
         &["rollback", "--run-id", "1", "--artifact", "x"],
         "error: --run-id cannot be used with --artifact\nhint: leave one of them out",
+    );
+    for (other, value) in [
+        ("--run-id", "1"),
+        ("--artifact", "x"),
+        (
+            "--expected-sha256",
+            "0000000000000000000000000000000000000000000000000000000000000000",
+        ),
+    ] {
+        let refusal = Step::shell().refusal(&["rollback", "--to-revision", "3", other, value]);
+        assert!(
+            refusal.contains("--to-revision") && refusal.contains(other),
+            "{refusal}"
+        );
+    }
+    check(
+        &["ready", "--emergency"],
+        "error: --emergency is not an option of ready\nhint: it is one of rollback; see lastgood ready --help",
     );
     check(
         &["watch", "--replay", "x", "--slot", "web"],
@@ -277,6 +302,34 @@ fn verbs_that_look_up_no_run_need_no_github() {
         "--on-unhealthy",
         "fail",
     ]);
+}
+
+/// `--to-revision`: what the target keeps itself, without GitHub; and `--emergency`, which has to be said.
+#[test]
+fn a_revision_that_the_target_keeps_needs_no_github() {
+    let mut step = Step::shell();
+    step.env.variables.clear();
+    let argv = ["rollback", "--target", "directory:/srv/web", "--emergency"];
+    let numbers = ["--to-revision", "deployment/web=7", "--to-revision", "12"];
+    let request = step.request(&[&argv[..], &numbers].concat());
+    let Verb::Rollback {
+        from: Choice::Numbered(numbered),
+        emergency: true,
+        ..
+    } = request.verb
+    else {
+        panic!("a rollback by number")
+    };
+    let numbered: Vec<_> = numbered
+        .iter()
+        .map(|one| {
+            (
+                one.slot.as_ref().map(|slot| slot.0.as_str()),
+                one.number.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(numbered, [(Some("deployment/web"), "7"), (None, "12")]);
 }
 
 fn binary(dir: &Path, argv: &[&str], variables: &[(&str, &str)]) -> Output {

@@ -268,6 +268,43 @@ fn a_header_without_its_variable_is_refused_before_anything_is_contacted() {
 }
 
 #[test]
+fn a_probe_may_go_through_a_target() {
+    let config = MINIMAL.replace(
+        "{url: 'https://www.example.com/health/'}",
+        "{via: 'shop/deployment/web:8001', url: 'http://web/health'}",
+    );
+    let step = Step::shell().config(&config);
+    let request = step.request(&["rollback"]);
+    let probe = &request.environment.health.probes[0];
+    assert_eq!(probe.via.as_deref(), Some("shop/deployment/web:8001"));
+    // Judging only needs the target that leads there.
+    let request = step.request(&["watch", "--on-unhealthy", "fail"]);
+    assert_eq!(request.environment.targets.len(), 1);
+    let check = |to: &str, wanted: &str| {
+        check(
+            ("{url: 'https://www.example.com/health/'}", to),
+            &format!(
+                "error: .github/lastgood.yml:6:24: environments.production.health.probes[0].{wanted}\n{DOCS}"
+            ),
+        );
+    };
+    check(
+        "{via: 'deployment/web', url: 'http://web/health'}",
+        "via: found \"deployment/web\", expected KIND/NAME:PORT or NAMESPACE/KIND/NAME:PORT, such as deployment/web:8001",
+    );
+    check(
+        "{via: 'deployment/web:0', url: 'http://web/health'}",
+        "via: found \"deployment/web:0\", expected a port from 1 to 65535, or the name of one, after the last colon, such as \
+         deployment/web:8001",
+    );
+    check(
+        "{url: 'https://web/health', via: 'deployment/web:80'}",
+        "url: found \"https://web/health\", expected an http:// address: with via, the target's own connection is asked, and \
+         that is not TLS",
+    );
+}
+
+#[test]
 fn two_of_the_same_name_are_refused() {
     check(
         (

@@ -7,7 +7,12 @@ use lastgood::cli::action;
 use serde_json::Value;
 use std::path::PathBuf;
 
-const COPIED: [&str; 2] = ["docs/examples/deploy.yml", "docs/examples/rollback.yml"];
+const COPIED: [&str; 4] = [
+    "docs/examples/deploy.yml",
+    "docs/examples/kubernetes-deploy.yml",
+    "docs/examples/kubernetes-rollback.yml",
+    "docs/examples/rollback.yml",
+];
 
 fn workflows() -> Vec<(PathBuf, String, Value)> {
     let own = std::fs::read_dir(bless::root().join(".github/workflows")).unwrap();
@@ -94,13 +99,27 @@ fn every_input_that_is_given_exists() {
 #[test]
 fn a_rollback_is_never_cut_off_by_the_next() {
     let own = bless::root().join(".github/workflows/rollback.yml");
-    for path in [own, bless::root().join("docs/examples/rollback.yml")] {
+    let simple = ["environment", "slot", "run-id", "dry-run"];
+    let cluster = [
+        "environment",
+        "slot",
+        "run-id",
+        "to-revision",
+        "emergency",
+        "dry-run",
+    ];
+    let example = |name: &str| bless::root().join("docs/examples").join(name);
+    for (path, inputs_wanted) in [
+        (own, &cluster[..]),
+        (example("kubernetes-rollback.yml"), &cluster),
+        (example("rollback.yml"), &simple),
+    ] {
         let text = std::fs::read_to_string(&path).unwrap();
         let workflow: Value = serde_saphyr::from_str(&text).unwrap();
         assert_eq!(workflow["concurrency"]["cancel-in-progress"], false);
         let inputs = workflow["on"]["workflow_dispatch"]["inputs"].as_object();
         let names: Vec<&str> = inputs.unwrap().keys().map(String::as_str).collect();
-        assert_eq!(names, ["environment", "slot", "run-id", "dry-run"]);
+        assert_eq!(names, inputs_wanted);
     }
 }
 

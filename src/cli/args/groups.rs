@@ -133,7 +133,7 @@ pub struct TargetArgs {
     #[arg(
         long,
         value_name = "TARGET",
-        help = "Without a config file: directory:/srv/web or web=directory:/srv/web; repeatable"
+        help = "Without a config file: directory:/srv/web, kubernetes:CONTEXT@shop/deployment/web; repeatable"
     )]
     pub target: Vec<TargetArg>,
 }

@@ -8,7 +8,7 @@ mod verbs;
 pub use groups::{
     ChangeArgs, ChoiceArgs, Common, GitHubArgs, HealthArgs, PolicyArgs, SourceArgs, TargetArgs,
 };
-pub use values::{Color, ProbeArg, RevisionArg, TargetArg};
+pub use values::{Color, NumberedArg, ProbeArg, RevisionArg, TargetArg};
 pub use verbs::{Completions, Deploy, History, List, Ready, Record, Report, Rollback, Verb, Watch};
 
 use super::help;

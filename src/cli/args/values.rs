@@ -72,10 +72,11 @@ pub struct TargetArg {
 impl FromStr for TargetArg {
     type Err = String;
 
-    /// The settings of `directory` are its path; those of any kind may be a JSON object.
+    /// The settings of `directory` are its path, those of `kubernetes` a cluster and slots; those of any kind may be a JSON
+    /// object.
     fn from_str(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str =
-            "directory:PATH or KIND:{\"setting\": \"value\"}, with or without NAME= before it";
+        const EXPECTED: &str = "directory:PATH, kubernetes:CONTEXT@NAMESPACE/KIND/NAME or \
+             KIND:{\"setting\": \"value\"}, with or without NAME= before it";
         let (head, value) = text.split_once(':').ok_or(EXPECTED)?;
         let (name, kind) = match head.split_once('=') {
             Some((name, kind)) => (Some(name), kind),
@@ -95,12 +96,16 @@ impl FromStr for TargetArg {
         let settings = if value.starts_with('{') {
             serde_json::from_str(value)
                 .map_err(|error| format!("settings as a JSON object ({error})"))?
-        } else if kind == "directory" {
-            serde_json::Map::from_iter([("path".to_owned(), value.into())])
         } else {
-            return Err(format!(
-                "{kind}:{{…}} with the settings as a JSON object (only directory takes a plain path)"
-            ));
+            match kind {
+                "directory" => serde_json::Map::from_iter([("path".to_owned(), value.into())]),
+                "kubernetes" => cluster_and_slots(value)?,
+                _ => {
+                    return Err(format!(
+                        "{kind}:{{…}} with the settings as a JSON object (only directory takes a plain path)"
+                    ));
+                }
+            }
         };
         Ok(Self {
             text: text.to_owned(),
@@ -108,6 +113,75 @@ impl FromStr for TargetArg {
             kind: kind.to_owned(),
             settings,
         })
+    }
+}
+
+/// `CLUSTER@NAMESPACE/KIND/NAME[,[NAMESPACE/]KIND/NAME…]`: the namespace of the first slot is the target's. `CLUSTER` is a
+/// context of the kubeconfig, or the address of the API server; it may hold any character, slots hold no `@`.
+fn cluster_and_slots(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    const SLOT: &str = "slots such as shop/deployment/web,deployment/api after the @, the first one with its namespace";
+    let (cluster, slots) = match text.rsplit_once('@') {
+        Some((cluster, slots)) if !cluster.is_empty() => (cluster, slots),
+        Some(_) | None => {
+            return Err(
+                "kubernetes:CONTEXT@NAMESPACE/KIND/NAME: the cluster must be named, by a context of the kubeconfig or by \
+                 the https:// address of its API server"
+                    .to_owned(),
+            );
+        }
+    };
+    let mut slots = slots.split(',').map(str::trim);
+    let first = slots.next().unwrap_or_default();
+    let (namespace, first) = match first.split_once('/') {
+        Some((namespace, rest)) if !namespace.is_empty() && rest.contains('/') => (namespace, rest),
+        Some(_) | None => return Err(SLOT.to_owned()),
+    };
+    let slots: Vec<&str> = std::iter::once(first).chain(slots).collect();
+    let is_whole = |slot: &&str| {
+        (2..=3).contains(&slot.split('/').count()) && slot.split('/').all(|part| !part.is_empty())
+    };
+    if !slots.iter().all(is_whole) || first.split('/').count() != 2 {
+        return Err(SLOT.to_owned());
+    }
+    let key = if cluster.starts_with("https://") {
+        "server"
+    } else {
+        "context"
+    };
+    Ok(serde_json::Map::from_iter([
+        (key.to_owned(), cluster.into()),
+        ("namespace".to_owned(), namespace.into()),
+        ("slots".to_owned(), slots.into()),
+    ]))
+}
+
+/// `[SLOT=]NUMBER`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberedArg {
+    /// `None`: the only slot.
+    pub slot: Option<String>,
+    pub number: u64,
+}
+
+impl FromStr for NumberedArg {
+    type Err = String;
+
+    /// 0 is refused: for kubectl it is "the one before", which may well be the bad one.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (slot, digits) = match text.rsplit_once('=') {
+            Some((slot, digits)) => (Some(slot), digits),
+            None => (None, text),
+        };
+        let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        match digits.parse() {
+            Ok(number) if is_number && 0 < number && slot != Some("") => Ok(Self {
+                slot: slot.map(str::to_owned),
+                number,
+            }),
+            Ok(_) | Err(_) => Err(
+                "a number from 1 on, alone or after its slot, such as deployment/web=7".to_owned(),
+            ),
+        }
     }
 }
 
@@ -202,6 +276,68 @@ mod tests {
             "command:{x}",
         ] {
             assert!(wrong.parse::<TargetArg>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_and_its_slots_are_said_in_one_word() {
+        let check = |text: &str, wanted: serde_json::Value| {
+            assert_eq!(
+                serde_json::Value::Object(cluster_and_slots(text).unwrap()),
+                wanted,
+                "{text}"
+            );
+        };
+        check(
+            "prod@shop/deployment/web,deployment/api, db/statefulset/main",
+            serde_json::json!({
+                "context": "prod", "namespace": "shop",
+                "slots": ["deployment/web", "deployment/api", "db/statefulset/main"],
+            }),
+        );
+        check(
+            "https://10.0.0.1:6443@shop/service/web",
+            serde_json::json!({"server": "https://10.0.0.1:6443", "namespace": "shop", "slots": ["service/web"]}),
+        );
+        check(
+            "arn:aws:eks:eu-1:7:cluster/me@prod@shop/deployment/web",
+            serde_json::json!({
+                "context": "arn:aws:eks:eu-1:7:cluster/me@prod", "namespace": "shop", "slots": ["deployment/web"],
+            }),
+        );
+        for unnamed in ["shop/deployment/web", "@shop/deployment/web"] {
+            let expected = cluster_and_slots(unnamed).unwrap_err();
+            assert!(expected.contains("the cluster must be named"), "{expected}");
+        }
+        for wrong in [
+            "prod@",
+            "prod@deployment/web",
+            "prod@shop",
+            "prod@/deployment/web",
+            "prod@shop/deployment/",
+            "prod@shop/deployment/web,",
+            "prod@shop/deployment/web,api",
+            "prod@a/shop/deployment/web",
+        ] {
+            let expected = cluster_and_slots(wrong).unwrap_err();
+            assert!(
+                expected.contains("shop/deployment/web"),
+                "{wrong}: {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_kept_revision_has_a_number_and_may_name_its_slot() {
+        let numbered: NumberedArg = "deployment/web=7".parse().unwrap();
+        assert_eq!(
+            (numbered.slot.as_deref(), numbered.number),
+            (Some("deployment/web"), 7)
+        );
+        let bare: NumberedArg = "12".parse().unwrap();
+        assert_eq!((bare.slot, bare.number), (None, 12));
+        for wrong in ["", "0", "web=0", "=3", "web=", "+3", "-1", "latest", "3,4"] {
+            assert!(wrong.parse::<NumberedArg>().is_err(), "{wrong}");
         }
     }
 

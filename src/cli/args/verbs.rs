@@ -3,7 +3,7 @@
 use super::groups::{
     ChangeArgs, ChoiceArgs, GitHubArgs, HealthArgs, PolicyArgs, SourceArgs, TargetArgs,
 };
-use super::values::{self, RevisionArg};
+use super::values::{self, NumberedArg, RevisionArg};
 use super::{Parts, help};
 use crate::config::file::OnInconclusive;
 use clap::{Args, Subcommand};
@@ -50,8 +50,24 @@ pub enum Verb {
 pub struct Rollback {
     #[command(flatten)]
     pub choice: ChoiceArgs,
+    /// What the target itself keeps under this number, as `kubectl rollout history` shows it; repeatable. GitHub is not asked
+    #[arg(
+        long,
+        value_name = "[SLOT=]NUMBER",
+        help_heading = "Release",
+        conflicts_with_all = ["run_id", "artifact", "expected_sha256"],
+        help = "Not a release, but what the target itself kept under this number; repeatable"
+    )]
+    pub to_revision: Vec<NumberedArg>,
     #[command(flatten)]
     pub changes: ChangeArgs,
+    /// Go further than a rollout where one does not come up: replace pods that are not ready, then scale to 0 and back
+    #[arg(
+        long,
+        help_heading = "Changes",
+        help = "Where a rollout hangs, go further: replace pods, then scale to 0 and back"
+    )]
+    pub emergency: bool,
     /// What a lack of evidence about the release that was put back leads to: fail (default) or pass
     #[arg(long, value_name = "WHAT", help_heading = "Policy")]
     pub on_inconclusive: Option<OnInconclusive>,

@@ -218,6 +218,13 @@ fn from_file(scope: &Scope<'_>, index: usize, probe: &file::Probe) -> Result<Pro
         scope.wrong_text(&["health", "probes", &item, key], found, expected)
     };
     let url = check::http_url(&probe.url).map_err(|expected| wrong("url", &probe.url, expected))?;
+    if let Some(via) = &probe.via {
+        check::via(via).map_err(|expected| wrong("via", via, expected))?;
+        if url.scheme() != "http" {
+            // TLS would be for the forwarded address, and its certificate is for another name.
+            return Err(wrong("url", &probe.url, check::VIA_URL).into());
+        }
+    }
     if let Some(text) = &probe.expect_body {
         check::body(text).map_err(|expected| wrong("expect-body", text, &expected))?;
     }
@@ -230,7 +237,7 @@ fn from_file(scope: &Scope<'_>, index: usize, probe: &file::Probe) -> Result<Pro
         .into());
     }
     Ok(Probe {
-        via: None,
+        via: probe.via.clone(),
         name: probe.name.clone().unwrap_or_else(|| default_name(&url)),
         url,
         method: match probe.method {

@@ -3,6 +3,7 @@
 
 mod access;
 mod health;
+mod secrets;
 mod source;
 mod targets;
 mod verb;
@@ -21,7 +22,6 @@ use crate::engine::request::{
     Environment, Guard, OnInconclusive, OnUnhealthy, Output, Policy, Process, Request,
 };
 use crate::model::outcome::Failure;
-use crate::model::secret::Secret;
 use std::path::PathBuf;
 
 /// Everything that a request is made of.
@@ -139,7 +139,7 @@ pub fn resolve(inputs: Inputs<'_>) -> Result<Request, Failure> {
         guard: guard(&scope)?,
     };
     let verb = verb::resolve(&scope, &context)?;
-    let secrets = secrets(github.token.as_ref(), &environment);
+    let secrets = secrets::all(inputs.env, github.token.as_ref(), &environment);
     Ok(Request {
         verb,
         environment,
@@ -152,19 +152,6 @@ pub fn resolve(inputs: Inputs<'_>) -> Result<Request, Failure> {
         reason: scope.parts.changes.reason.clone(),
         secrets,
     })
-}
-
-fn secrets(token: Option<&Secret>, environment: &Environment) -> Vec<Secret> {
-    let headers = environment
-        .health
-        .probes
-        .iter()
-        .flat_map(|probe| &probe.headers);
-    token
-        .into_iter()
-        .chain(headers.map(|(_, value)| value))
-        .cloned()
-        .collect()
 }
 
 fn policy(scope: &Scope<'_>) -> Result<Policy, Failure> {

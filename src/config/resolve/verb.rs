@@ -1,12 +1,13 @@
 //! The verb with its own options, and what it needs of the rest: a verb that looks up no run needs no repository.
 
 use super::{Inputs, Scope};
-use crate::cli::args::{Deploy, Rollback, Verb as Typed, Watch};
+use crate::cli::args::{Deploy, NumberedArg, Parts, Rollback, Verb as Typed, Watch};
 use crate::cli::usage;
-use crate::config::file::OnUnhealthy;
-use crate::engine::request::{Choice, Deployed, RunContext, Verb};
+use crate::config::file::{self, OnUnhealthy};
+use crate::engine::request::{Choice, Deployed, Numbered, RunContext, Verb};
 use crate::model::outcome::Failure;
 use crate::model::state::{Revision, Slot};
+use crate::targets::REGISTRY;
 use std::path::{Path, PathBuf};
 
 /// What must be there for a verb to be possible at all.
@@ -23,7 +24,7 @@ pub(super) struct Needs {
     /// It fetches an artifact: a token, even from a public repository.
     pub artifact: bool,
     pub targets: bool,
-    /// At least one probe that decides.
+    /// At least one probe that decides: nothing else could tell whether the release is well.
     pub verdict: bool,
     /// It reads the probes, when there are any.
     pub probes: bool,
@@ -40,35 +41,25 @@ const NOTHING: Needs = Needs {
 
 pub(super) fn needs(inputs: &Inputs<'_>) -> Needs {
     let parts = inputs.cli.verb.parts();
-    let is_local = parts.choice.artifact.is_some();
+    let written = written(inputs);
     let may_roll_back = || {
-        let written = inputs
-            .document
-            .and_then(|document| {
-                document
-                    .environment(inputs.cli.common.environment.as_deref())
-                    .ok()
-            })
-            .and_then(|(_, environment)| environment.policy.as_ref()?.on_unhealthy);
+        let written = written.and_then(|environment| environment.policy.as_ref()?.on_unhealthy);
         parts.policy.on_unhealthy.or(written) != Some(OnUnhealthy::Fail)
     };
+    let can_tell = can_tell(&parts, written);
     match &inputs.cli.verb {
-        Typed::Rollback(_) | Typed::Ready(_) => Needs {
-            environment: true,
-            runs: !is_local,
-            artifact: !is_local,
-            targets: true,
-            verdict: false,
-            probes: true,
-        },
+        Typed::Rollback(rollback) => {
+            back(parts.choice.artifact.is_none() && rollback.to_revision.is_empty())
+        }
+        Typed::Ready(_) => back(parts.choice.artifact.is_none()),
         Typed::Deploy(_) => {
             let runs = may_roll_back();
             Needs {
                 environment: true,
                 runs,
-                artifact: runs || !is_local,
+                artifact: runs || parts.choice.artifact.is_none(),
                 targets: true,
-                verdict: true,
+                verdict: !can_tell,
                 probes: true,
             }
         }
@@ -78,8 +69,8 @@ pub(super) fn needs(inputs: &Inputs<'_>) -> Needs {
                 environment: true,
                 runs,
                 artifact: runs,
-                targets: runs,
-                verdict: true,
+                targets: runs || can_tell || leads_through(&parts, written),
+                verdict: !can_tell,
                 probes: true,
             }
         }
@@ -103,6 +94,61 @@ pub(super) fn needs(inputs: &Inputs<'_>) -> Needs {
     }
 }
 
+/// What going back needs, when the release is (`runs`) or is not looked up.
+const fn back(runs: bool) -> Needs {
+    Needs {
+        environment: true,
+        runs,
+        artifact: runs,
+        targets: true,
+        verdict: false,
+        probes: true,
+    }
+}
+
+/// The environment of the config file, when there is exactly one that can be meant.
+fn written<'a>(inputs: &Inputs<'a>) -> Option<&'a file::Environment> {
+    let name = inputs.cli.common.environment.as_deref();
+    let (_, environment) = inputs.document?.environment(name).ok()?;
+    Some(environment)
+}
+
+/// Whether one of the targets can tell by itself if what is in place is well: then no probe is needed.
+fn can_tell(parts: &Parts, written: Option<&file::Environment>) -> bool {
+    let attends = |kind: &str| {
+        REGISTRY
+            .iter()
+            .any(|entry| entry.attends && entry.kind == kind)
+    };
+    let typed = &parts.targets.target;
+    if !typed.is_empty() {
+        return typed.iter().any(|target| attends(&target.kind));
+    }
+    let targets = written.and_then(|environment| environment.targets.as_ref());
+    targets
+        .into_iter()
+        .flatten()
+        .any(|target| attends(&target.kind))
+}
+
+/// Whether a probe goes through a target.
+fn leads_through(parts: &Parts, written: Option<&file::Environment>) -> bool {
+    let probes = written.and_then(|environment| environment.health.as_ref()?.probes.as_ref());
+    parts.health.probe.is_empty()
+        && probes
+            .into_iter()
+            .flatten()
+            .any(|probe| probe.via.is_some())
+}
+
+fn numbered(typed: &[NumberedArg]) -> Choice {
+    let one = |typed: &NumberedArg| Numbered {
+        slot: typed.slot.clone().map(Slot),
+        number: typed.number.to_string(),
+    };
+    Choice::Numbered(typed.iter().map(one).collect())
+}
+
 pub(super) fn resolve(scope: &Scope<'_>, context: &RunContext) -> Result<Verb, Failure> {
     let here = |path: &Path| -> PathBuf { scope.inputs.env.dir.join(path) };
     let slots = || -> Vec<Slot> { scope.parts.changes.slot.iter().cloned().map(Slot).collect() };
@@ -114,11 +160,19 @@ pub(super) fn resolve(scope: &Scope<'_>, context: &RunContext) -> Result<Verb, F
     };
     let expected_sha256 = choice.expected_sha256;
     Ok(match &scope.inputs.cli.verb {
-        Typed::Rollback(Rollback { .. }) => Verb::Rollback {
-            from: chosen(),
+        Typed::Rollback(Rollback {
+            to_revision,
+            emergency,
+            ..
+        }) => Verb::Rollback {
+            from: if to_revision.is_empty() {
+                chosen()
+            } else {
+                numbered(to_revision)
+            },
             expected_sha256,
             slots: slots(),
-            emergency: false,
+            emergency: *emergency,
         },
         Typed::Deploy(Deploy { .. }) => Verb::Deploy {
             release: match (&choice.artifact, choice.run_id.or(context.run_id)) {

@@ -8,7 +8,7 @@ use super::LEFT_PROBES;
 use super::lines::meaning;
 use super::story::Story;
 use super::summary::{
-    checks, choice, interval, plan_table, timeline_rows, verdict_block, verdict_title,
+    checks, choice, interval, plan_table, sighted, timeline_rows, verdict_block, verdict_title,
 };
 use super::untrusted::{code, link, prose};
 use super::words;
@@ -53,6 +53,7 @@ pub fn render(events: &[Event]) -> String {
             .iter()
             .map(|judged| verdict_block(judged, "###"))
             .collect();
+        add("What was seen of it", &sighted(&story));
         add("Verdicts", verdicts.concat().trim_start());
         add("Plan and what became of it", &plan_table(&story));
     }

@@ -2,19 +2,25 @@
 
 use super::super::lines::promised;
 use super::super::story::Story;
-use super::super::summary::{plan_table, verdict_block};
+use super::super::summary::{plan_table, sighted, verdict_block};
 use super::super::untrusted::{code, link, prose};
 use super::super::words;
 use super::TO_FILL;
 use crate::model::event::EventKind;
 use crate::model::state::{Held, Phase};
+use crate::model::verdict::Verdict;
 
 pub(super) fn detection(story: &Story<'_>) -> String {
     let mut out = String::new();
     if let Some(found) = story.detection() {
+        let by = if is_of_probes(found.judged.verdict) {
+            "by probes"
+        } else {
+            "by watching what is in place"
+        };
         put_line!(
             out,
-            "Found out by probes, {} after {}: {}.",
+            "Found out {by}, {} after {}: {}.",
             words::duration(found.took_ms),
             found.since,
             prose(&found.judged.verdict.why),
@@ -25,10 +31,22 @@ pub(super) fn detection(story: &Story<'_>) -> String {
             "Not found out by this operation: a person or another system asked for it. When it was noticed: {TO_FILL}",
         );
     }
+    let seen = sighted(story);
+    if !seen.is_empty() {
+        put_line!(out, "\n### What was seen of it\n\n{}", seen.trim_end());
+    }
     for judged in story.verdicts() {
         out.push_str(&verdict_block(&judged, "###"));
     }
     out
+}
+
+/// Whether a verdict rests on failures that probes counted, and not on what the targets saw alone.
+fn is_of_probes(verdict: &Verdict) -> bool {
+    verdict
+        .evidence
+        .iter()
+        .any(|evidence| evidence.gating && 0 < evidence.failures)
 }
 
 pub(super) fn resolution(story: &Story<'_>) -> String {

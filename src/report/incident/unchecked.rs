@@ -68,7 +68,7 @@ fn watch_gaps(story: &Story<'_>) -> Vec<&'static str> {
                 .any(|judged| judged.of_rollback && judged.stage == stage)
         };
         if !after(Stage::Detect) {
-            out.push("Whether the service is well after the rollback: it was not probed.");
+            out.push("Whether the service is well after the rollback: it was neither probed nor watched.");
         }
         if !after(Stage::Bake) {
             out.push("Whether the service stays well over a longer time: there was no bake after the rollback.");

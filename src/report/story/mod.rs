@@ -13,6 +13,7 @@ use crate::model::event::{Began, Ended, Event, EventKind};
 use crate::model::outcome::Outcome;
 use crate::model::plan::Plan;
 use crate::model::probe::Stage;
+use crate::model::sighting::Sighting;
 use crate::model::verdict::{Call, Verdict};
 use jiff::Timestamp;
 use std::path::Path;
@@ -52,6 +53,15 @@ pub struct Judged<'a> {
     pub of_rollback: bool,
 }
 
+/// What a target saw of what was in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighted<'a> {
+    pub target: &'a str,
+    pub sighting: &'a Sighting,
+    /// Whether it is about the release that was put back.
+    pub of_rollback: bool,
+}
+
 /// How the bad release was found out.
 #[derive(Debug, Clone, Copy)]
 pub struct Detection<'a> {
@@ -60,6 +70,15 @@ pub struct Detection<'a> {
     pub took_ms: u64,
     /// What the time was measured from, in words.
     pub since: &'static str,
+}
+
+impl Sighted<'_> {
+    fn is_same(&self, other: &Self) -> bool {
+        self.target == other.target
+            && self.of_rollback == other.of_rollback
+            && self.sighting.slot == other.sighting.slot
+            && self.sighting.symptom == other.sighting.symptom
+    }
 }
 
 impl<'a> Story<'a> {
@@ -149,6 +168,32 @@ impl<'a> Story<'a> {
             }
         }
         verdicts
+    }
+
+    /// What the targets saw, each symptom of a slot once, as it was told last; the worst first, of the new release before
+    /// those of the one that was put back.
+    pub fn sighted(&self) -> Vec<Sighted<'a>> {
+        let turn = self.turn();
+        let mut all: Vec<Sighted<'a>> = Vec::new();
+        for (at, event) in self.events.iter().enumerate() {
+            let EventKind::Sighted { target, sighting } = &event.kind else {
+                continue;
+            };
+            let seen = Sighted {
+                target,
+                sighting,
+                of_rollback: at >= turn,
+            };
+            all.retain(|other| !other.is_same(&seen));
+            all.push(seen);
+        }
+        all.sort_by(|a, b| {
+            a.of_rollback
+                .cmp(&b.of_rollback)
+                .then_with(|| b.sighting.severity.cmp(&a.sighting.severity))
+                .then_with(|| a.sighting.symptom.cmp(&b.sighting.symptom))
+        });
+        all
     }
 
     pub fn warnings(&self) -> Vec<&'a str> {

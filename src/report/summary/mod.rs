@@ -7,7 +7,7 @@ mod mermaid;
 mod tables;
 
 pub(super) use evidence::{interval, verdict_block, verdict_title};
-pub(super) use tables::{checks, choice, plan_table, timeline_rows};
+pub(super) use tables::{checks, choice, plan_table, sighted, timeline_rows};
 
 use super::story::Story;
 use super::untrusted::code;
@@ -38,6 +38,7 @@ fn render_within(events: &[Event], bytes_max: usize) -> String {
     let sections = [
         (0, "headline", headline::render(&story)),
         (1, "checks", checks(&story)),
+        (1, "what was seen", seen(&story)),
         (1, "verdicts", verdicts(&story)),
         (4, "charts", charts(&story)),
         (2, "plan", plan(&story)),
@@ -92,6 +93,14 @@ fn verdicts(story: &Story<'_>) -> String {
         return String::new();
     }
     format!("### Verdicts\n{}", blocks.concat())
+}
+
+fn seen(story: &Story<'_>) -> String {
+    let table = sighted(story);
+    if table.is_empty() {
+        return String::new();
+    }
+    format!("### What was seen of it\n\n{table}")
 }
 
 fn charts(story: &Story<'_>) -> String {

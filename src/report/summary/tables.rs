@@ -5,8 +5,9 @@ use super::super::story::{Step, StepEnd, Story};
 use super::super::untrusted::{code, code_of, link, prose, prose_of};
 use super::super::words;
 use crate::model::candidate::PassedOver;
-use crate::model::event::EventKind;
+use crate::model::event::{Event, EventKind};
 use crate::model::plan::Change;
+use crate::model::verdict::Severity;
 
 /// Changes shown one by one.
 const CHANGES_MAX: usize = 200;
@@ -206,6 +207,44 @@ pub(in crate::report) fn checks(story: &Story<'_>) -> String {
     out
 }
 
+/// What the targets saw of what was in place, the worst first. Empty when nothing was seen.
+pub(in crate::report) fn sighted(story: &Story<'_>) -> String {
+    let sighted = story.sighted();
+    if sighted.is_empty() {
+        return String::new();
+    }
+    let is_rollback = story.is_rollback();
+    let mut out = String::from("| slot | severity | what | next |\n|---|---|---|---|\n");
+    for seen in sighted.iter().take(CHANGES_MAX) {
+        let one = seen.sighting;
+        let severity = match one.severity {
+            Severity::Critical | Severity::Serious => format!("**{}**", one.severity),
+            Severity::Monitor | Severity::None => one.severity.to_string(),
+        };
+        let of = match (is_rollback, seen.of_rollback) {
+            (false, _) => "",
+            (true, false) => " (the new release)",
+            (true, true) => " (the release that was put back)",
+        };
+        put!(
+            out,
+            "| {} | {severity} | {}: {}{of} | {} |\n",
+            code(&one.slot.0),
+            one.symptom,
+            prose_of(&one.what, 300),
+            prose_of(&one.advice, 300)
+        );
+    }
+    if sighted.len() > CHANGES_MAX {
+        put!(
+            out,
+            "\n{} more are in the journal.\n",
+            sighted.len() - CHANGES_MAX
+        );
+    }
+    out
+}
+
 /// One row of a timeline; every cell is Markdown already.
 pub(in crate::report) struct Row {
     pub time: String,
@@ -217,7 +256,14 @@ pub(in crate::report) struct Row {
 
 /// One row for each event. The first and the last ones are kept when there are too many.
 pub(in crate::report) fn timeline_rows(story: &Story<'_>) -> Vec<Row> {
-    let events = story.events;
+    // Where files lie is said elsewhere; how a rollout goes is for the log and the journal.
+    let is_told =
+        |kind: &EventKind| !matches!(kind, EventKind::Left { .. } | EventKind::Progress { .. });
+    let events: Vec<&Event> = story
+        .events
+        .iter()
+        .filter(|event| is_told(&event.kind))
+        .collect();
     let left_out = events.len().saturating_sub(TIMELINE_MAX);
     let head = TIMELINE_MAX / 2;
     let mut rows = Vec::new();
@@ -231,10 +277,6 @@ pub(in crate::report) fn timeline_rows(story: &Story<'_>) -> Vec<Row> {
             });
         }
         if left_out > 0 && (head..head + left_out).contains(&at) {
-            continue;
-        }
-        // Where files lie is said elsewhere.
-        if matches!(event.kind, EventKind::Left { .. }) {
             continue;
         }
         let Some(line) = lines::of(event, None).into_iter().next() else {
@@ -265,6 +307,9 @@ fn source(kind: &EventKind) -> &'static str {
         | EventKind::Progress { .. }
         | EventKind::Sighted { .. } => "observed at the target",
         EventKind::Applied { .. } | EventKind::ApplyFailed { .. } => "answer of the target",
+        EventKind::Judged { verdict, .. } if verdict.evidence.is_empty() => {
+            "observed at the target"
+        }
         EventKind::Judged { .. } => "probe log",
         EventKind::Interrupted { .. } => "signal",
         EventKind::Began(_)

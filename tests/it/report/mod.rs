@@ -1,5 +1,6 @@
 //! What people read is held by snapshots, what machines read field by field, and neither shows a secret.
 
+mod cluster;
 mod history;
 mod machines;
 mod parts;
@@ -130,6 +131,7 @@ fn poisoned(value: &mut serde_json::Value, with: &str) {
                     "stage",
                     "call",
                     "severity",
+                    "symptom",
                     "phase",
                     "via",
                     "promised_by",
@@ -158,6 +160,7 @@ fn a_secret_in_any_text_reaches_no_rendering() {
         sample::rolled_back(),
         sample::no_known_good(),
         sample::still_unhealthy(),
+        cluster::crashed(),
     ] {
         let at = "2026-11-20T14:00:00Z".parse().unwrap();
         let mut fanout = Fanout::new(at, None, Vec::new());
@@ -186,6 +189,7 @@ fn nothing_hostile_reaches_what_people_read() {
         sample::rolled_back(),
         sample::no_known_good(),
         sample::still_unhealthy(),
+        cluster::crashed(),
     ] {
         let terminal = on_terminal(&events);
         assert!(!terminal.contains(['\u{1b}', '\u{202e}']));

@@ -19,13 +19,13 @@ pub(super) const GOOD_SHA: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334";
 const BAD_SHA: &str = "b2c3d4e5f60718293a4b5c6d7e8f900112233445";
 
 /// Events with times: each is told so many milliseconds after the one before.
-struct Tape {
+pub(super) struct Tape {
     events: Vec<Event>,
     ms: u64,
 }
 
 impl Tape {
-    fn new(began: Began) -> Self {
+    pub(super) fn new(began: Began) -> Self {
         let mut tape = Self {
             events: Vec::new(),
             ms: 0,
@@ -34,7 +34,7 @@ impl Tape {
         tape
     }
 
-    fn tell(&mut self, after_ms: u64, kind: EventKind) {
+    pub(super) fn tell(&mut self, after_ms: u64, kind: EventKind) {
         self.ms += after_ms;
         let began_at: Timestamp = BEGAN_AT.parse().unwrap();
         self.events.push(Event {
@@ -87,7 +87,7 @@ impl Tape {
         );
     }
 
-    fn watch(&mut self, stage: Stage, verdict: Verdict) {
+    pub(super) fn watch(&mut self, stage: Stage, verdict: Verdict) {
         let (rate, cap_s) = match stage {
             Stage::Baseline => (10, 30),
             Stage::Detect => (10, 180),
@@ -105,7 +105,7 @@ impl Tape {
         self.tell(verdict.at_s * 1000, EventKind::Judged { stage, verdict });
     }
 
-    fn end(mut self, ended: Ended) -> Vec<Event> {
+    pub(super) fn end(mut self, ended: Ended) -> Vec<Event> {
         let path = |name: &str| format!(".lastgood/20261120T140200Z-deploy-1a2b3c/{name}");
         self.tell(2, left(LEFT_PROBES, path("probes.jsonl")));
         self.tell(2, left(LEFT_REPORT, path("report.md")));
@@ -122,11 +122,11 @@ fn left(what: &str, path: String) -> EventKind {
     }
 }
 
-fn revision(name: &str) -> Revision {
+pub(super) fn revision(name: &str) -> Revision {
     Revision(digest(name).to_string())
 }
 
-fn state(name: &str) -> State {
+pub(super) fn state(name: &str) -> State {
     let held = Held {
         revision: Some(revision(name)),
         phase: Phase::Running,
@@ -142,7 +142,7 @@ fn install(from: &str, to: &str) -> Change {
     }
 }
 
-fn began(verb: &str) -> Began {
+pub(super) fn began(verb: &str) -> Began {
     Began {
         schema: JOURNAL_SCHEMA,
         tool: "lastgood 0.1.0".to_owned(),
@@ -160,7 +160,7 @@ fn began(verb: &str) -> Began {
     }
 }
 
-fn ended(outcome: Outcome, message: &str, hints: &[&str]) -> Ended {
+pub(super) fn ended(outcome: Outcome, message: &str, hints: &[&str]) -> Ended {
     Ended {
         outcome,
         message: message.to_owned(),
