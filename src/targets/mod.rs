@@ -308,6 +308,7 @@ impl Entry {
 pub const REGISTRY: &[Entry] = &[
     Entry { kind: "directory", open: directory::open, schema: directory::schema, attends: false },
     Entry { kind: "command", open: command::open, schema: command::schema, attends: false },
+    Entry { kind: "kubernetes", open: kubernetes::open, schema: kubernetes::schema, attends: true },
 ];
 
 /// Opens a target of the given kind.

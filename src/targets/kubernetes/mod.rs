@@ -2,6 +2,7 @@
 //! what is put back is what was recorded, never "the previous one". No kubectl, no judgment of which release is good.
 
 mod access;
+mod choose;
 mod cluster;
 mod pods;
 mod edit;
@@ -14,17 +15,45 @@ mod hazards;
 mod images;
 mod lease;
 mod preflight;
+mod history;
+mod install;
+mod memory;
+mod owned;
+pub mod pods;
+mod pods_by_hand;
+mod replace;
+mod rollout;
 mod settings;
 mod slots;
+mod target;
+mod template;
+mod wish;
+mod workload;
 
 use super::settings::parse;
-use super::{BadSettings, Base, TargetError};
+use super::{BadSettings, Base, Target, TargetError};
 use crate::model::state::Slot;
 use cluster::Cluster;
+use memory::Memory;
 pub use settings::Settings;
 use slots::Place;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::OnceCell;
+
+/// JSON Schema of the settings.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Settings)
+}
+
+/// Opens a `kubernetes` target. Nothing is contacted yet.
+pub fn open(
+    name: &str,
+    settings: serde_json::Value,
+    base: &Base,
+) -> Result<Box<dyn Target>, BadSettings> {
+    Ok(Box::new(Kubernetes::new(name, settings, base)?))
+}
 
 /// A namespace's slots, or several namespaces', of one cluster.
 #[derive(Debug)]
@@ -38,6 +67,9 @@ pub(super) struct Kubernetes {
     found: Mutex<Vec<Place>>,
     /// Connected when it is first needed: opening a target contacts nothing.
     cluster: OnceCell<Cluster>,
+    memory: Memory,
+    /// Rollouts that are waited for.
+    waits: AtomicUsize,
 }
 
 impl Kubernetes {
@@ -55,6 +87,8 @@ impl Kubernetes {
             named,
             found: Mutex::default(),
             cluster: OnceCell::new(),
+            memory: Memory::default(),
+            waits: AtomicUsize::new(0),
         })
     }
 

@@ -1,0 +1,92 @@
+//! One change of a workload, whole: what is planned is looked up, put in place and waited for. The parts are in their own files.
+
+use super::Kubernetes;
+use super::choose::{self, Chosen};
+use super::replace;
+use super::rollout;
+use super::template;
+use super::workload;
+use crate::decide::rollout::Deadline;
+use crate::model::payload::Verified;
+use crate::model::state::{Revision, Slot};
+use crate::targets::{ReleaseFacts, TargetError, Way};
+
+/// What `kubectl apply` compares with: it still holds the manifest of the release that is replaced.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Puts a revision in place of the one that the plan saw, and waits until it runs.
+pub(super) async fn install(
+    kubernetes: &Kubernetes,
+    slot: &Slot,
+    from: Option<&Revision>,
+    to: &Revision,
+    payload: Option<&Verified>,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), TargetError> {
+    let place = kubernetes.place(slot)?;
+    let current = workload::existing(kubernetes, &place).await?;
+    let is_there = current.revision == *to;
+    if !is_there && Some(&current.revision) != from {
+        return Err(TargetError::Conflict {
+            slot: slot.clone(),
+            found: current.revision.0,
+            expected: from.map_or_else(|| "nothing".to_owned(), ToString::to_string),
+        });
+    }
+    let chosen = choose::planned(kubernetes, &current, to, facts, payload).await?;
+    if !is_there {
+        tell(slot, &chosen, &current.template, facts);
+    }
+    let replaced = replace::replace_template(kubernetes, slot, current, from, &chosen).await?;
+    let annotations = replaced.after.metadata.annotations.as_ref();
+    if facts.way == Way::Back
+        && annotations.is_some_and(|annotations| annotations.contains_key(LAST_APPLIED))
+        && let Some(story) = facts.story
+    {
+        story.progress(
+            slot,
+            "the next `kubectl apply` of the replaced manifest brings the bad release back: apply the one of the good release",
+        );
+    }
+    let gave_up = Deadline::new(replaced.before.rollout().progressing);
+    rollout::wait(kubernetes, &place, gave_up, facts.story, slot).await
+}
+
+/// Where the template comes from, and what will differ.
+fn tell(slot: &Slot, chosen: &Chosen, live: &serde_json::Value, facts: &ReleaseFacts<'_>) {
+    let Some(story) = facts.story else { return };
+    story.progress(slot, &format!("from {}", chosen.source));
+    for line in template::difference(live, &chosen.template) {
+        story.progress(slot, &line);
+    }
+    let images = template::images_of(&chosen.template);
+    for (container, image) in images {
+        if template::digest(&image).is_none() {
+            story.progress(
+                slot,
+                &format!("{container} is put back by its tag, {image}: its digest is not known"),
+            );
+        }
+    }
+}
+
+/// Gives a workload that was scaled to 0 in an emergency the count that was remembered, and waits until it runs.
+pub(super) async fn start(
+    kubernetes: &Kubernetes,
+    slot: &Slot,
+    revision: &Revision,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), TargetError> {
+    let place = kubernetes.place(slot)?;
+    let current = workload::existing(kubernetes, &place).await?;
+    if current.revision != *revision {
+        return Err(TargetError::Conflict {
+            slot: slot.clone(),
+            found: current.revision.0,
+            expected: revision.0.clone(),
+        });
+    }
+    replace::scale_back(kubernetes, &current).await?;
+    let gave_up = Deadline::new(current.rollout().progressing);
+    rollout::wait(kubernetes, &place, gave_up, facts.story, slot).await
+}

@@ -1,0 +1,170 @@
+//! The `kubernetes` target as the engine sees it. Everything is done in the files beside this one.
+
+use super::slots::{Kind, Place};
+use super::{Kubernetes, choose, install, workload};
+use crate::model::payload::{Measured, Verified};
+use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
+use crate::model::state::{Held, Revision, Slot, State, Wanted};
+use crate::targets::{Finding, ReleaseFacts, Target, TargetError};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Changes at once: enough that a hundred workloads roll out side by side, few enough for one client.
+const PARALLEL: usize = 32;
+
+#[async_trait]
+impl Target for Kubernetes {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kind(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        self.places().iter().map(|place| self.slot(place)).collect()
+    }
+
+    fn finds_slots(&self) -> bool {
+        self.settings.selector.is_some()
+    }
+
+    fn parallel(&self) -> usize {
+        PARALLEL
+    }
+
+    fn payload(&self) -> Option<String> {
+        self.settings.payload.clone()
+    }
+
+    async fn wanted(
+        &self,
+        release: &ReleaseFacts<'_>,
+        payload: Option<&Measured>,
+    ) -> Result<Wanted, TargetError> {
+        choose::wanted(self, release, payload).await
+    }
+
+    async fn observe(&self) -> Result<State, TargetError> {
+        let workloads = workload::observe_all(self).await?;
+        let mut held: BTreeMap<Place, Held> = workloads
+            .into_iter()
+            .map(|observed| (observed.place.clone(), observed.held()))
+            .collect();
+        let mut state = State::new();
+        for place in self.places() {
+            let held = match held.remove(&place) {
+                Some(held) => held,
+                None => self
+                    .observe_place(&place)
+                    .await?
+                    .ok_or_else(|| workload::missing(&place))?,
+            };
+            state.insert(self.slot(&place), held);
+        }
+        Ok(state)
+    }
+
+    async fn observe_one(&self, slot: &Slot) -> Result<Option<Held>, TargetError> {
+        self.observe_place(&self.place(slot)?).await
+    }
+
+    async fn numbered(&self, slot: &Slot, number: &str) -> Result<Revision, TargetError> {
+        choose::numbered(self, slot, number).await
+    }
+
+    async fn hazards(&self, plan: &Plan) -> Result<Vec<Hazard>, TargetError> {
+        hazards(self, plan).await
+    }
+
+    async fn preflight(&self, _payload: Option<&Verified>) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    async fn apply(
+        &self,
+        change: PermittedChange<'_>,
+        payload: Option<&Verified>,
+        facts: &ReleaseFacts<'_>,
+    ) -> Result<(), TargetError> {
+        let change = change.change();
+        let place = self.place(change.slot())?;
+        match (place.kind, change) {
+            (
+                Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet,
+                Change::Install { slot, from, to },
+            ) => install::install(self, slot, from.as_ref(), to, payload, facts).await,
+            (Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet, Change::Start { .. }) => {
+                install::start(self, change.slot(), change.to(), facts).await
+            }
+            (Kind::Service | Kind::HttpRoute, _) => Err(not_yet(&place)),
+        }
+    }
+
+    /// What the cluster keeps is its own to prune (`revisionHistoryLimit`).
+    async fn retire(&self, _keep: &[Revision]) -> Result<Vec<String>, TargetError> {
+        Ok(Vec::new())
+    }
+
+    async fn keeps(&self, revision: &Revision) -> bool {
+        // A selector or weights are whole in their revision.
+        !revision.0.starts_with("sha256:") || self.memory.has(revision)
+    }
+
+    async fn evidence(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    fn attends(&self) -> bool {
+        true
+    }
+
+    fn lease_path(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+impl Kubernetes {
+    async fn observe_place(&self, place: &Place) -> Result<Option<Held>, TargetError> {
+        match place.kind {
+            Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet => {
+                let observed = workload::observe(self, place).await?;
+                Ok(observed.map(|observed| observed.held()))
+            }
+            Kind::Service | Kind::HttpRoute => Err(not_yet(place)),
+        }
+    }
+}
+
+fn not_yet(place: &Place) -> TargetError {
+    TargetError::Refused {
+        what: format!("{place}: only workloads can be changed by this version"),
+        allow: None,
+        next: "remove the slot from the target".to_owned(),
+    }
+}
+
+/// What the plan would do beyond changing templates.
+async fn hazards(kubernetes: &Kubernetes, plan: &Plan) -> Result<Vec<Hazard>, TargetError> {
+    let mut hazards = Vec::new();
+    let mut paused = Vec::new();
+    for change in &plan.changes {
+        let place = kubernetes.place(change.slot())?;
+        if place.kind != Kind::Deployment {
+            continue;
+        }
+        let observed = workload::existing(kubernetes, &place).await?;
+        if observed.rollout().is_paused {
+            hazards.push(Hazard {
+                slot: change.slot().clone(),
+                name: "paused".to_owned(),
+                what: "it is paused, and would be resumed".to_owned(),
+            });
+            paused.push(place);
+        }
+    }
+    kubernetes.memory.keep_paused(paused);
+    Ok(hazards)
+}

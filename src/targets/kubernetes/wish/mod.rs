@@ -1,0 +1,186 @@
+//! Images that a release asks for when it holds no templates: a file of the artifact, or the list of a manifest. Read and
+//! matched with containers here; where a template comes from is chosen elsewhere.
+
+#[cfg(test)]
+mod tests;
+
+use super::template::{self, Images};
+use crate::model::payload::Shape;
+use crate::model::state::Slot;
+use crate::targets::TargetError;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A list of images is a page of text, not more.
+const BYTES_MAX: u64 = 1024 * 1024;
+
+/// Images for the containers of one workload, each with its digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// By the name of the container.
+    pub(super) named: Images,
+    /// For whichever container has the same repository.
+    pub(super) loose: Vec<String>,
+}
+
+/// What a file says, for all workloads or for each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ImagesFile {
+    slots: BTreeMap<String, Images>,
+    all: Wish,
+}
+
+impl ImagesFile {
+    /// Reads `{"container": "image"}`, `{"slot": {"container": "image"}}`, or lines `container=image` and plain images.
+    ///
+    /// # Errors
+    /// `BadRelease` when it says something else, or names an image without its digest.
+    pub(super) fn read(path: &Path, shape: Shape) -> Result<Self, TargetError> {
+        match shape {
+            Shape::File => (),
+            Shape::Tree => return Err(bad("found a directory, expected one file".to_owned())),
+        }
+        let size = std::fs::metadata(path).map(|file| file.len());
+        let text = match size {
+            Ok(size) if BYTES_MAX < size => {
+                return Err(bad(format!("found {size} bytes, expected at most {BYTES_MAX}")));
+            }
+            Ok(_) | Err(_) => std::fs::read_to_string(path),
+        };
+        let text = text.map_err(|error| bad(format!("could not be read: {error}")))?;
+        Self::parse(&text)
+    }
+
+    fn parse(text: &str) -> Result<Self, TargetError> {
+        let file = match serde_json::from_str::<Value>(text) {
+            Ok(Value::Object(map)) if map.values().all(Value::is_object) && !map.is_empty() => {
+                let slots = map.into_iter().map(|(slot, images)| Ok((slot, strings(images)?)));
+                Self {
+                    slots: slots.collect::<Result<_, TargetError>>()?,
+                    all: Wish::default(),
+                }
+            }
+            Ok(images @ Value::Object(_)) => Self {
+                slots: BTreeMap::new(),
+                all: Wish {
+                    named: strings(images)?,
+                    loose: Vec::new(),
+                },
+            },
+            Ok(_) | Err(_) => Self {
+                slots: BTreeMap::new(),
+                all: lines(text),
+            },
+        };
+        file.check()?;
+        Ok(file)
+    }
+
+    fn check(&self) -> Result<(), TargetError> {
+        let of_slots = self.slots.values().flat_map(BTreeMap::values);
+        let mut count = 0;
+        for image in of_slots.chain(self.all.named.values()).chain(&self.all.loose) {
+            count += 1;
+            if template::digest(image).is_none() {
+                let shown: String = image.chars().take(100).collect();
+                return Err(bad(format!("found image {shown:?}, expected NAME@sha256:DIGEST")));
+            }
+        }
+        if count == 0 {
+            return Err(bad("found no images, expected at least one".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What it says of one workload.
+    pub(super) fn wish(&self, slot: &Slot) -> Wish {
+        match self.slots.get(&slot.0) {
+            Some(named) => Wish {
+                named: named.clone(),
+                loose: Vec::new(),
+            },
+            None => self.all.clone(),
+        }
+    }
+}
+
+impl Wish {
+    /// The image for a container that has `image` now. `is_only`: there is no other workload that the name could mean; else the
+    /// repository has to be the same.
+    fn find(&self, container: &str, image: &str, is_only: bool) -> Option<&String> {
+        let is_same = |wished: &&String| template::repository(wished) == template::repository(image);
+        let named = self.named.get(container);
+        let named = named.filter(|wished| is_only || is_same(wished));
+        named.or_else(|| self.loose.iter().find(is_same))
+    }
+
+    /// The wished images of those containers that it speaks of, by digest alone.
+    pub(super) fn over(&self, images: &Images, is_only: bool) -> Images {
+        images
+            .iter()
+            .filter_map(|(container, image)| {
+                let wished = self.find(container, image, is_only)?;
+                Some((container.clone(), template::normal(wished)))
+            })
+            .collect()
+    }
+
+    /// Whether an earlier template ran what is wished, and then its images by digest. An image that was written by tag is the
+    /// wished one only where the wish has the same tag beside its digest. Containers that it does not speak of must be
+    /// pinned, or run what they run now.
+    pub(super) fn fits(&self, earlier: &Images, now: &Images, is_only: bool) -> Option<Images> {
+        let mut fitting = Images::new();
+        let mut matched = false;
+        for (container, image) in earlier {
+            let image = match self.find(container, image, is_only) {
+                Some(wished) => {
+                    let is_it = match template::digest(image) {
+                        Some(digest) => template::digest(wished) == Some(digest),
+                        None => {
+                            template::repository(image) == template::repository(wished)
+                                && wished.split_once('@').is_some_and(|(name, _)| name == image)
+                        }
+                    };
+                    matched = true;
+                    is_it.then(|| template::normal(wished))?
+                }
+                None if template::digest(image).is_some() => image.clone(),
+                None => now.get(container).filter(|now| *now == image)?.clone(),
+            };
+            fitting.insert(container.clone(), image);
+        }
+        matched.then_some(fitting)
+    }
+}
+
+fn strings(images: Value) -> Result<Images, TargetError> {
+    serde_json::from_value(images).map_err(|error| {
+        bad(format!(
+            "found {error}, expected a map from containers to images"
+        ))
+    })
+}
+
+fn lines(text: &str) -> Wish {
+    let mut wish = Wish::default();
+    let lines = text.lines().map(str::trim);
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match line.split_once('=') {
+            Some((container, image)) => {
+                let (container, image) = (container.trim(), image.trim());
+                wish.named.insert(container.to_owned(), image.to_owned());
+            }
+            None => wish.loose.push(line.to_owned()),
+        }
+    }
+    wish
+}
+
+fn bad(what: String) -> TargetError {
+    TargetError::BadRelease {
+        what: format!("the file of images: {what}"),
+        next: "write container=NAME@sha256:DIGEST, one a line, with the digests that were pushed"
+            .to_owned(),
+    }
+}
