@@ -4,7 +4,6 @@
 mod access;
 mod choose;
 mod cluster;
-mod pods;
 mod edit;
 mod live;
 mod route;
@@ -19,7 +18,7 @@ mod history;
 mod install;
 mod memory;
 mod owned;
-pub mod pods;
+mod pods;
 mod pods_by_hand;
 mod replace;
 mod rollout;
