@@ -10,7 +10,7 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::model::payload::Verified;
 use crate::model::plan::{Change, Permitted};
 use crate::model::state::{State, Wanted};
-use crate::targets::Target;
+use crate::targets::{ReleaseFacts, Target, Way};
 
 /// A permitted plan for one target, with what it needs.
 #[derive(Debug)]
@@ -73,7 +73,8 @@ pub(super) async fn prepare<'a>(
     let mut observed = Vec::new();
     for target in operation.targets.iter().map(AsRef::as_ref) {
         let share = release.share(operation, target).await?;
-        let (step, state) = prepare_one(operation, target, share).await?;
+        let facts = release.facts(operation);
+        let (step, state) = prepare_one(operation, target, share, &facts).await?;
         steps.push(step);
         observed.push(state);
     }
@@ -98,12 +99,26 @@ pub(super) async fn kept(operation: &Operation, state: &State) -> bool {
     true
 }
 
+/// What there is to know of what was observed before: no release, only revisions.
+pub(super) fn before_facts(operation: &Operation) -> ReleaseFacts<'_> {
+    ReleaseFacts {
+        run: None,
+        commit: None,
+        manifest: None,
+        environment: &operation.request.environment.name,
+        way: Way::Back,
+        emergency: false,
+        story: Some(operation),
+    }
+}
+
 /// Plans back to what was observed before: there is no other undo.
 pub(super) async fn prepare_back<'a>(
     operation: &'a Operation,
     before: &State,
 ) -> Result<Prepared<'a>, Failure> {
     let mut steps = Vec::new();
+    let facts = before_facts(operation);
     for target in operation.targets.iter().map(AsRef::as_ref) {
         let mut wanted = Wanted::new();
         for slot in target.slots() {
@@ -119,6 +134,7 @@ pub(super) async fn prepare_back<'a>(
                     wanted,
                     payload: None,
                 },
+                &facts,
             )
             .await?
             .0,
@@ -131,6 +147,7 @@ async fn prepare_one<'a>(
     operation: &Operation,
     target: &'a dyn Target,
     share: Share,
+    facts: &ReleaseFacts<'_>,
 ) -> Result<(Ready<'a>, State), Failure> {
     let observed = observe(operation, target).await?;
     let slots = operation.request.verb.slots();
@@ -138,7 +155,7 @@ async fn prepare_one<'a>(
     wanted.retain(|slot, _| slots.is_empty() || slots.contains(slot));
     let mut plan = diff::plan(&observed, &wanted);
     plan.hazards = target
-        .hazards(&plan)
+        .hazards(&plan, facts)
         .await
         .map_err(|error| error.failure(target.name()))?;
     operation.tell(EventKind::Planned {

@@ -109,8 +109,13 @@ pub trait Target: Send + Sync + Debug {
         Vec::new()
     }
 
-    /// What the plan would do beyond changing revisions.
-    async fn hazards(&self, plan: &Plan) -> Result<Vec<Hazard>, TargetError>;
+    /// What the plan would do beyond changing revisions; and the last look before it is permitted: what is wanted can be had,
+    /// and what will differ is told to `facts.story`.
+    async fn hazards(
+        &self,
+        plan: &Plan,
+        facts: &ReleaseFacts<'_>,
+    ) -> Result<Vec<Hazard>, TargetError>;
 
     /// Everything `apply` needs, proven without changing anything.
     async fn preflight(&self, payload: Option<&Verified>) -> Vec<Finding>;

@@ -1,6 +1,5 @@
 //! The numbers and signals of a stage: what the configuration says, laid over the rules of `decide::judge`.
 
-use crate::decide::judge;
 use crate::engine::request::{self, Health};
 use crate::model::probe::{Rules, Stage};
 use crate::probes::{BodyMatch, Method, Signal, StatusSet};

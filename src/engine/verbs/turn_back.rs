@@ -18,7 +18,6 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::model::state::State;
 use crate::model::verdict::Verdict;
 use crate::report::history;
-use crate::targets::{self, ReleaseFacts};
 
 /// Rolling back what was already rolled back from is ping-pong: `decide` says whether history holds one of this deployment.
 pub(super) fn rolled_back_before(operation: &Operation) -> Option<Refusal> {
@@ -173,15 +172,7 @@ async fn to_before(
         let mut facts = operation.facts();
         (facts.run, facts.commit, facts.digest) = (None, None, None);
     }
-    let facts = ReleaseFacts {
-        run: None,
-        commit: None,
-        manifest: None,
-        environment: &operation.request.environment.name,
-        way: targets::Way::Back,
-        emergency: false,
-        story: Some(operation),
-    };
+    let facts = prepare::before_facts(operation);
     restore::apply(operation, prepared, &facts, Some(&mut *ward))
         .await
         .map_err(does_not_come_up)?;

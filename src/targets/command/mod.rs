@@ -107,7 +107,11 @@ impl Target for Command {
             .map_err(|error| anyhow!("observe: {}", mask(&format!("{error:#}"), self.secrets())))?)
     }
 
-    async fn hazards(&self, _plan: &Plan) -> Result<Vec<Hazard>, TargetError> {
+    async fn hazards(
+        &self,
+        _plan: &Plan,
+        _facts: &ReleaseFacts<'_>,
+    ) -> Result<Vec<Hazard>, TargetError> {
         // What the programs do beyond their slots is known to their author only.
         Ok(Vec::new())
     }

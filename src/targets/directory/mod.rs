@@ -124,7 +124,11 @@ impl Target for Directory {
         Ok(State::from([(self.disk.slot.clone(), held)]))
     }
 
-    async fn hazards(&self, _plan: &Plan) -> Result<Vec<Hazard>, TargetError> {
+    async fn hazards(
+        &self,
+        _plan: &Plan,
+        _facts: &ReleaseFacts<'_>,
+    ) -> Result<Vec<Hazard>, TargetError> {
         // Files are all there is, and the release that is replaced stays on disk.
         Ok(Vec::new())
     }

@@ -1,10 +1,9 @@
 //! One change of a workload, whole: what is planned is looked up, put in place and waited for. The parts are in their own files.
 
 use super::Kubernetes;
-use super::choose::{self, Chosen};
+use super::choose;
 use super::replace;
 use super::rollout;
-use super::template;
 use super::workload;
 use crate::decide::rollout::Deadline;
 use crate::model::payload::Verified;
@@ -34,9 +33,6 @@ pub(super) async fn install(
         });
     }
     let chosen = choose::planned(kubernetes, &current, to, facts, payload).await?;
-    if !is_there {
-        tell(slot, &chosen, &current.template, facts);
-    }
     let replaced = replace::replace_template(kubernetes, slot, current, from, &chosen).await?;
     let annotations = replaced.after.metadata.annotations.as_ref();
     if facts.way == Way::Back
@@ -50,24 +46,6 @@ pub(super) async fn install(
     }
     let gave_up = Deadline::new(replaced.before.rollout().progressing);
     rollout::wait(kubernetes, &place, gave_up, facts.story, slot).await
-}
-
-/// Where the template comes from, and what will differ.
-fn tell(slot: &Slot, chosen: &Chosen, live: &serde_json::Value, facts: &ReleaseFacts<'_>) {
-    let Some(story) = facts.story else { return };
-    story.progress(slot, &format!("from {}", chosen.source));
-    for line in template::difference(live, &chosen.template) {
-        story.progress(slot, &line);
-    }
-    let images = template::images_of(&chosen.template);
-    for (container, image) in images {
-        if template::digest(&image).is_none() {
-            story.progress(
-                slot,
-                &format!("{container} is put back by its tag, {image}: its digest is not known"),
-            );
-        }
-    }
 }
 
 /// Gives a workload that was scaled to 0 in an emergency the count that was remembered, and waits until it runs.

@@ -17,6 +17,7 @@ mod preflight;
 mod history;
 mod install;
 mod memory;
+mod outlook;
 mod owned;
 mod pods;
 mod pods_by_hand;

@@ -1,11 +1,13 @@
 //! The `kubernetes` target as the engine sees it. Everything is done in the files beside this one.
 
 use super::slots::{Kind, Place};
-use super::{Kubernetes, choose, install, workload};
+use super::{
+    Kubernetes, choose, guard, install, lease, outlook, preflight, route, service, workload,
+};
 use crate::model::payload::{Measured, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
-use crate::targets::{Finding, ReleaseFacts, Target, TargetError};
+use crate::targets::{Claim, Finding, ReleaseFacts, Target, TargetError};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,6 +31,10 @@ impl Target for Kubernetes {
 
     fn finds_slots(&self) -> bool {
         self.settings.selector.is_some()
+    }
+
+    async fn guard(&self) -> Result<(), TargetError> {
+        guard::guard(self).await
     }
 
     fn parallel(&self) -> usize {
@@ -75,12 +81,16 @@ impl Target for Kubernetes {
         choose::numbered(self, slot, number).await
     }
 
-    async fn hazards(&self, plan: &Plan) -> Result<Vec<Hazard>, TargetError> {
-        hazards(self, plan).await
+    async fn hazards(
+        &self,
+        plan: &Plan,
+        facts: &ReleaseFacts<'_>,
+    ) -> Result<Vec<Hazard>, TargetError> {
+        outlook::hazards(self, plan, facts).await
     }
 
     async fn preflight(&self, _payload: Option<&Verified>) -> Vec<Finding> {
-        Vec::new()
+        preflight::findings(self).await
     }
 
     async fn apply(
@@ -99,7 +109,8 @@ impl Target for Kubernetes {
             (Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet, Change::Start { .. }) => {
                 install::start(self, change.slot(), change.to(), facts).await
             }
-            (Kind::Service | Kind::HttpRoute, _) => Err(not_yet(&place)),
+            (Kind::Service, change) => service::apply(self, &place, change, facts).await,
+            (Kind::HttpRoute, change) => route::apply(self, &place, change, facts).await,
         }
     }
 
@@ -121,8 +132,23 @@ impl Target for Kubernetes {
         true
     }
 
+    fn path(&self, change: &Change) -> Vec<Revision> {
+        match self.place(change.slot()) {
+            Ok(place) if place.kind == Kind::HttpRoute => route::path(self, change),
+            Ok(_) | Err(_) => Vec::new(),
+        }
+    }
+
     fn lease_path(&self) -> Option<PathBuf> {
         None
+    }
+
+    async fn lease(&self, claim: &Claim) -> Result<bool, TargetError> {
+        lease::take(self, claim).await
+    }
+
+    async fn release(&self, claim: &Claim) {
+        lease::give_back(self, claim).await;
     }
 }
 
@@ -133,38 +159,8 @@ impl Kubernetes {
                 let observed = workload::observe(self, place).await?;
                 Ok(observed.map(|observed| observed.held()))
             }
-            Kind::Service | Kind::HttpRoute => Err(not_yet(place)),
+            Kind::Service => service::observe(self, place).await,
+            Kind::HttpRoute => route::observe(self, place).await,
         }
     }
-}
-
-fn not_yet(place: &Place) -> TargetError {
-    TargetError::Refused {
-        what: format!("{place}: only workloads can be changed by this version"),
-        allow: None,
-        next: "remove the slot from the target".to_owned(),
-    }
-}
-
-/// What the plan would do beyond changing templates.
-async fn hazards(kubernetes: &Kubernetes, plan: &Plan) -> Result<Vec<Hazard>, TargetError> {
-    let mut hazards = Vec::new();
-    let mut paused = Vec::new();
-    for change in &plan.changes {
-        let place = kubernetes.place(change.slot())?;
-        if place.kind != Kind::Deployment {
-            continue;
-        }
-        let observed = workload::existing(kubernetes, &place).await?;
-        if observed.rollout().is_paused {
-            hazards.push(Hazard {
-                slot: change.slot().clone(),
-                name: "paused".to_owned(),
-                what: "it is paused, and would be resumed".to_owned(),
-            });
-            paused.push(place);
-        }
-    }
-    kubernetes.memory.keep_paused(paused);
-    Ok(hazards)
 }

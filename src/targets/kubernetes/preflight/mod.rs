@@ -76,7 +76,10 @@ async fn version(cluster: &Cluster) -> Finding {
 async fn permissions(kubernetes: &Kubernetes, cluster: &Cluster) -> Vec<Finding> {
     const CHECK: &str = "permission";
     let needed = permissions::needed(&kubernetes.settings, &kubernetes.named);
-    let reviews = needed.iter().map(|permission| review(cluster, permission));
+    let mut reviews = Vec::new();
+    for permission in &needed {
+        reviews.push(review(cluster, permission));
+    }
     let answers: Vec<_> = stream::iter(reviews).buffered(PARALLEL).collect().await;
     let mut findings = Vec::new();
     let mut missing: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();

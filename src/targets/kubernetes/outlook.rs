@@ -1,0 +1,113 @@
+//! The last look at a plan before it is permitted: what will differ is told, images are proven to be there, and what the plan
+//! would do beyond changing revisions is named. Nothing is changed.
+
+use super::choose::Chosen;
+use super::slots::Place;
+use super::{Kubernetes, hazards as signs, images, template};
+use crate::model::plan::{Change, Hazard, Plan};
+use crate::model::state::Slot;
+use crate::targets::{ReleaseFacts, TargetError};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Hazards of a plan, after everything that would refuse it.
+pub(super) async fn hazards(
+    kubernetes: &Kubernetes,
+    plan: &Plan,
+    facts: &ReleaseFacts<'_>,
+) -> Result<Vec<Hazard>, TargetError> {
+    let mut wanted_images = BTreeSet::new();
+    let mut since = BTreeMap::new();
+    let mut tags = Vec::new();
+    for change in &plan.changes {
+        let place = kubernetes.place(change.slot())?;
+        let Some(chosen) = kubernetes.memory.chosen(&place, change.to()) else {
+            continue;
+        };
+        tell(kubernetes, &place, change, &chosen, facts);
+        let pinned = template::images_of(&chosen.template);
+        wanted_images.extend(
+            pinned
+                .values()
+                .filter(|image| template::digest(image).is_some())
+                .cloned(),
+        );
+        let recorded = facts
+            .pin(change.slot())
+            .and_then(|pin| pin.recorded.as_ref());
+        if let Some(recorded) = recorded {
+            since.extend(recorded_at(recorded).map(|at| (change.slot().clone(), at)));
+            tags.push((change.slot(), written(recorded, &pinned)));
+        }
+    }
+    let wanted_images: Vec<String> = wanted_images.into_iter().collect();
+    let (present, hazards, ()) = tokio::join!(
+        images::require_present(kubernetes, &wanted_images),
+        signs::of(kubernetes, plan, &since),
+        tell_moved(kubernetes, &tags, facts),
+    );
+    present?;
+    hazards
+}
+
+/// Where the template comes from, and what will differ.
+fn tell(
+    kubernetes: &Kubernetes,
+    place: &Place,
+    change: &Change,
+    chosen: &Chosen,
+    facts: &ReleaseFacts<'_>,
+) {
+    let Some(story) = facts.story else { return };
+    let slot = change.slot();
+    story.progress(slot, &format!("goes to what {} says", chosen.source));
+    let live = change
+        .from()
+        .and_then(|from| kubernetes.memory.chosen(place, from));
+    let live = live.map_or(Value::Null, |live| live.template);
+    for line in template::difference(&live, &chosen.template) {
+        story.progress(slot, &line);
+    }
+    for (container, image) in template::images_of(&chosen.template) {
+        if template::digest(&image).is_none() {
+            story.progress(
+                slot,
+                &format!("{container} goes by its tag, {image}: its digest is not known"),
+            );
+        }
+    }
+}
+
+async fn tell_moved(
+    kubernetes: &Kubernetes,
+    tags: &[(&Slot, Vec<(String, String)>)],
+    facts: &ReleaseFacts<'_>,
+) {
+    let Some(story) = facts.story else { return };
+    let asked = tags
+        .iter()
+        .map(|(slot, images)| async move { (slot, images::moved_tags(kubernetes, images).await) });
+    for (slot, lines) in join_all(asked).await {
+        for line in lines {
+            story.progress(slot, &line);
+        }
+    }
+}
+
+/// When the release was recorded, by the server's clock.
+fn recorded_at(recorded: &Value) -> Option<Timestamp> {
+    recorded.get("at")?.as_str()?.parse().ok()
+}
+
+/// Each container's image as the release wrote it, beside what ran.
+fn written(recorded: &Value, pinned: &template::Images) -> Vec<(String, String)> {
+    pinned
+        .iter()
+        .filter_map(|(container, pinned)| {
+            let written = recorded.get("written")?.get(container)?.as_str()?;
+            Some((written.to_owned(), pinned.clone()))
+        })
+        .collect()
+}
