@@ -133,7 +133,7 @@ pub struct TargetArgs {
     #[arg(
         long,
         value_name = "TARGET",
-        help = "Without a config file: directory:/srv/web, kubernetes:CONTEXT@shop/deployment/web; repeatable"
+        help = "Without config: directory:/srv/web, kubernetes:CONTEXT@shop/deployment/web"
     )]
     pub target: Vec<TargetArg>,
 }
@@ -146,7 +146,7 @@ pub struct HealthArgs {
     #[arg(
         long,
         value_name = "PROBE",
-        help = "Without a config file: https://example.com/health or home=https://…; repeatable"
+        help = "Without config: https://example.com/health or home=https://…; repeatable"
     )]
     pub probe: Vec<ProbeArg>,
     /// Address elsewhere that is up whenever the network here is

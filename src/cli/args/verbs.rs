@@ -53,10 +53,10 @@ pub struct Rollback {
     /// What the target itself keeps under this number, as `kubectl rollout history` shows it; repeatable. GitHub is not asked
     #[arg(
         long,
-        value_name = "[SLOT=]NUMBER",
+        value_name = "[SLOT=]N",
         help_heading = "Release",
         conflicts_with_all = ["run_id", "artifact", "expected_sha256"],
-        help = "Not a release, but what the target itself kept under this number; repeatable"
+        help = "What the target itself kept under this number; repeatable"
     )]
     pub to_revision: Vec<NumberedArg>,
     #[command(flatten)]
@@ -65,7 +65,7 @@ pub struct Rollback {
     #[arg(
         long,
         help_heading = "Changes",
-        help = "Where a rollout hangs, go further: replace pods, then scale to 0 and back"
+        help = "Where a rollout hangs: replace pods, then scale to 0 and back"
     )]
     pub emergency: bool,
     /// What a lack of evidence about the release that was put back leads to: fail (default) or pass

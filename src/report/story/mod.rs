@@ -320,9 +320,14 @@ impl<'a> Story<'a> {
                 && judged.stage != Stage::Baseline
         })?;
         let mut measured_from = None;
+        let mut looked_from = None;
         for event in self.events {
             if event.elapsed_ms > judged.elapsed_ms {
                 break;
+            }
+            // Targets that watch themselves are observed first; no probe tells that a watch began.
+            if matches!(event.kind, EventKind::Observed { .. }) && looked_from.is_none() {
+                looked_from = Some((event.elapsed_ms, "the watch began"));
             }
             if matches!(event.kind, EventKind::Applied { .. }) {
                 measured_from = Some((event.elapsed_ms, "the change was applied"));
@@ -333,7 +338,7 @@ impl<'a> Story<'a> {
                 measured_from = Some((event.elapsed_ms, "the watch began"));
             }
         }
-        let (from_ms, since) = measured_from?;
+        let (from_ms, since) = measured_from.or(looked_from)?;
         Some(Detection {
             took_ms: judged.elapsed_ms.saturating_sub(from_ms),
             judged,

@@ -6,6 +6,7 @@ mod choose;
 mod cluster;
 mod edit;
 mod live;
+mod pods;
 mod route;
 mod served;
 mod service;

@@ -132,6 +132,15 @@ fn a_crash_as_an_incident() {
     insta::assert_snapshot!(incident::render(&crashed()));
 }
 
+#[test]
+fn a_crash_is_found_out_by_watching() {
+    let report = incident::render(&crashed());
+    assert!(
+        report.contains("Found out by watching what is in place, 8.0 s after the watch began"),
+        "{report}"
+    );
+}
+
 /// How a rollout goes is for the log and the journal.
 #[test]
 fn documents_are_not_flooded_by_progress() {

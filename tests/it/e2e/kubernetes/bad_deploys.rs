@@ -11,13 +11,7 @@ async fn a_crashing_deploy_is_seen_and_the_recorded_release_comes_back() {
     };
     let good = pinned(&shop.record(11).await);
     shop.set_image("shop/web:2-crash").await;
-    let out = shop
-        .stage
-        .lastgood(&["watch"])
-        .json()
-        .step(12)
-        .run()
-        .await;
+    let out = shop.stage.lastgood(&["watch"]).json().step(12).run().await;
     out.ended(10, "rolled-back").says("crash");
     assert_eq!(shop.image().await, good);
     shop.wait_running(&good, 3).await;

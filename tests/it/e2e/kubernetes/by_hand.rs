@@ -36,11 +36,7 @@ async fn a_repository_that_never_recorded_goes_back_by_its_images() {
     shop.space.wait_rolled_out("deployment/web").await;
     let dir = shop.stage.path("images");
     fs::create_dir(&dir).unwrap();
-    fs::write(
-        dir.join("images.json"),
-        json!({"web": digest}).to_string(),
-    )
-    .unwrap();
+    fs::write(dir.join("images.json"), json!({"web": digest}).to_string()).unwrap();
     shop.green(11, &dir);
     shop.configure("slots: [deployment/web], payload: images.json");
     shop.set_image("shop/web:2-crash").await;

@@ -16,7 +16,11 @@ async fn another_cluster_than_the_one_that_is_meant() {
     let out = shop.run(&["rollback"]).await;
     out.ended(15, "refused").says("cluster");
     assert_eq!(shop.image().await, "shop/web:2-crash");
-    assert_eq!(shop.stage.world.requests().len(), requests, "GitHub was asked");
+    assert_eq!(
+        shop.stage.world.requests().len(),
+        requests,
+        "GitHub was asked"
+    );
 }
 
 #[tokio::test]
