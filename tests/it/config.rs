@@ -304,6 +304,62 @@ fn a_probe_may_go_through_a_target() {
     );
 }
 
+const CLUSTER: &str = "\
+version: 1
+environments:
+  production:
+    source: {repository: example/shop, workflow: deploy.yml}
+    targets: [{kind: kubernetes, context: prod, namespace: shop, slots: [deployment/web]}]
+";
+
+/// A cluster tells by itself whether what is in place is well; a directory does not.
+#[test]
+fn a_target_that_can_tell_needs_no_probes() {
+    let step = Step::shell().config(CLUSTER);
+    let request = step.request(&["deploy", "--artifact", "x"]);
+    assert!(request.environment.health.probes.is_empty());
+    let request = step.request(&["watch", "--on-unhealthy", "fail"]);
+    assert_eq!(request.environment.targets.len(), 1);
+    let cluster = "kubernetes:prod@shop/deployment/web,deployment/api";
+    let fail = ["watch", "--on-unhealthy", "fail", "--target"];
+    let request = Step::shell().request(&[&fail[..], &[cluster]].concat());
+    let settings = &request.environment.targets[0].settings;
+    assert_eq!(
+        *settings,
+        serde_json::json!({"context": "prod", "namespace": "shop", "slots": ["deployment/web", "deployment/api"]})
+    );
+    let refusal = Step::shell().refusal(&[&fail[..], &["directory:/srv/web"]].concat());
+    assert!(refusal.starts_with("error: no probe"), "{refusal}");
+    insta::assert_snapshot!(
+        Step::shell().refusal(&["rollback", "--target", "kubernetes:shop/deployment/web"]),
+        @""
+    );
+}
+
+/// What is secret in the variables that a target's settings name is masked, and the rest of it is not.
+#[test]
+fn the_credentials_of_a_target_are_secrets() {
+    let config = CLUSTER.replace(
+        "context: prod",
+        "server: 'https://10.0.0.1:6443', token-from: TOKEN, ca-from: CA, registry-auth-from: LOGIN",
+    );
+    let request = Step::shell()
+        .config(&config)
+        .with("TOKEN", "eyJ.a.b\n")
+        .with("CA", "-----BEGIN CERTIFICATE-----")
+        .with(
+            "LOGIN",
+            r#"{"auths": {"ghcr.io": {"username": "bot", "password": "hunter2"}}}"#,
+        )
+        .request(&["rollback"]);
+    let secrets: Vec<&str> = request
+        .secrets
+        .iter()
+        .map(|secret| secret.expose())
+        .collect();
+    assert_eq!(secrets, ["ghs_secret", "eyJ.a.b", "hunter2"]);
+}
+
 #[test]
 fn two_of_the_same_name_are_refused() {
     check(

@@ -40,8 +40,9 @@ pub(super) async fn wanted(
     if facts.manifest.is_none() && file.is_none() {
         return Err(TargetError::BadRelease {
             what: "the release has neither lastgood.json nor a file of images".to_owned(),
-            next: "add a `lastgood record` step to the deploy workflow, which writes down what runs"
-                .to_owned(),
+            next:
+                "add a `lastgood record` step to the deploy workflow, which writes down what runs"
+                    .to_owned(),
         });
     }
     let observed = workload::observe_all(kubernetes).await?;
@@ -67,7 +68,10 @@ pub(super) async fn wanted(
             Some(revision) => {
                 wanted.insert(slot, revision);
             }
-            None if facts.manifest.is_some() && kubernetes.named.contains(&place) && file.is_none() => {
+            None if facts.manifest.is_some()
+                && kubernetes.named.contains(&place)
+                && file.is_none() =>
+            {
                 return Err(says_nothing(&slot));
             }
             // Found by labels and not there when the release was made, or none of its images: left alone.
@@ -77,7 +81,8 @@ pub(super) async fn wanted(
     if wanted.is_empty() {
         return Err(TargetError::BadRelease {
             what: "nothing in the release belongs to a slot of this target".to_owned(),
-            next: "compare the slots and containers in the release with those of the target".to_owned(),
+            next: "compare the slots and containers in the release with those of the target"
+                .to_owned(),
         });
     }
     Ok(wanted)
@@ -92,7 +97,9 @@ pub(super) async fn numbered(
     let place = kubernetes.place(slot)?;
     if !place.kind.is_workload() {
         return Err(TargetError::Refused {
-            what: format!("{slot} has no revision {number}: only workloads have numbered revisions"),
+            what: format!(
+                "{slot} has no revision {number}: only workloads have numbered revisions"
+            ),
             allow: None,
             next: "name a release: --run-id or --artifact".to_owned(),
         });
@@ -107,7 +114,9 @@ pub(super) async fn numbered(
             numbers => numbers.join(", "),
         };
         return Err(TargetError::Refused {
-            what: format!("{slot}: found no revision {number}, expected one that is kept: {numbers}"),
+            what: format!(
+                "{slot}: found no revision {number}, expected one that is kept: {numbers}"
+            ),
             allow: None,
             next: "name one of these, or a release: --run-id; numbers change with every rollback"
                 .to_owned(),
@@ -117,7 +126,9 @@ pub(super) async fn numbered(
     if !template::is_pinned(&images) {
         tracing::warn!(%slot, number, "its digests are not known any more: images are put back by tag, which may have moved");
     }
-    Ok(earlier(kubernetes, &observed, found, &images).await?.revision)
+    Ok(earlier(kubernetes, &observed, found, &images)
+        .await?
+        .revision)
 }
 
 /// The template of a revision that was planned, for carrying it out.
@@ -147,7 +158,10 @@ pub(super) async fn planned(
         }
     }
     Err(TargetError::BadRelease {
-        what: format!("nothing has the template of revision {} of {place}", to.short()),
+        what: format!(
+            "nothing has the template of revision {} of {place}",
+            to.short()
+        ),
         next: "run the same command again: it plans from what the release and the cluster hold now"
             .to_owned(),
     })
@@ -201,7 +215,9 @@ async fn choose(
 /// The template that was written down, with the images that ran.
 fn recorded(pin: &Pin) -> Option<(Value, Images)> {
     let recorded = pin.recorded.as_ref()?;
-    let template = recorded.get("template").filter(|template| template.is_object())?;
+    let template = recorded
+        .get("template")
+        .filter(|template| template.is_object())?;
     Some((template.clone(), recorded_images(recorded)))
 }
 
@@ -216,7 +232,11 @@ fn recorded_images(recorded: &Value) -> Images {
 }
 
 fn pinned_images(pin: &Pin) -> Option<Wish> {
-    let named = pin.recorded.as_ref().map(recorded_images).unwrap_or_default();
+    let named = pin
+        .recorded
+        .as_ref()
+        .map(recorded_images)
+        .unwrap_or_default();
     let loose: Vec<String> = pin
         .images
         .iter()
@@ -290,6 +310,7 @@ fn no_history(slot: &Slot) -> TargetError {
         what: format!(
             "{slot}: the release names its images, and the cluster keeps no template that ran them"
         ),
-        next: "name the template: --to-revision, or a release with a recorded one: --run-id".to_owned(),
+        next: "name the template: --to-revision, or a release with a recorded one: --run-id"
+            .to_owned(),
     }
 }

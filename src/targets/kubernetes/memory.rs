@@ -52,14 +52,22 @@ impl Memory {
     }
 
     /// Keeps a template that was observed, unless it was chosen before.
-    pub(super) fn keep_observed(&self, place: &Place, chosen: impl FnOnce() -> Chosen, revision: &Revision) {
+    pub(super) fn keep_observed(
+        &self,
+        place: &Place,
+        chosen: impl FnOnce() -> Chosen,
+        revision: &Revision,
+    ) {
         let key = (place.clone(), revision.clone());
         self.seen().templates.entry(key).or_insert_with(chosen);
     }
 
     /// Whether any workload had this revision.
     pub(super) fn has(&self, revision: &Revision) -> bool {
-        self.seen().templates.keys().any(|(_, kept)| kept == revision)
+        self.seen()
+            .templates
+            .keys()
+            .any(|(_, kept)| kept == revision)
     }
 
     pub(super) fn was_paused(&self, place: &Place) -> bool {

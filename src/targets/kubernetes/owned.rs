@@ -86,7 +86,9 @@ impl Owned {
     pub(super) fn mark(&self, object: &DynamicObject, place: &Place) -> Option<Mark> {
         let own = || {
             let uid = uid(&object.metadata);
-            self.sets.iter().filter(move |set| is_owned_by(&set.metadata, uid))
+            self.sets
+                .iter()
+                .filter(move |set| is_owned_by(&set.metadata, uid))
         };
         match place.kind {
             // As the controller finds it: the oldest with the same template.
@@ -108,7 +110,8 @@ impl Owned {
                 is_observed(object).then(|| Mark::RevisionHash(update.to_owned()))
             }
             Kind::DaemonSet => {
-                let number = |set: &&DynamicObject| set.data.get("revision").and_then(Value::as_i64);
+                let number =
+                    |set: &&DynamicObject| set.data.get("revision").and_then(Value::as_i64);
                 let newest = own().max_by_key(number)?;
                 is_observed(object)
                     .then(|| Mark::RevisionHash(newest.metadata.name.clone().unwrap_or_default()))
@@ -162,7 +165,10 @@ where
     let mut params = params.limit(PAGE);
     let mut all = Vec::new();
     for _ in 0..PAGES_MAX {
-        let page = api.list(&params).await.map_err(|error| failed(error, what))?;
+        let page = api
+            .list(&params)
+            .await
+            .map_err(|error| failed(error, what))?;
         all.extend(page.items);
         match page.metadata.continue_ {
             Some(token) if !token.is_empty() => params.continue_token = Some(token),
@@ -294,6 +300,9 @@ mod tests {
             .filter_map(|pod| pod.metadata.name.clone())
             .collect();
         assert_eq!(names, ["old", "new"]);
-        assert_eq!(owned.mark(&workload, &place), Some(Mark::Owner("r2".to_owned())));
+        assert_eq!(
+            owned.mark(&workload, &place),
+            Some(Mark::Owner("r2".to_owned()))
+        );
     }
 }

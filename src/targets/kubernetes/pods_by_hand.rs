@@ -95,7 +95,9 @@ pub(super) async fn replace_next(
         Next::Wait => Ok(false),
         Next::Delete { pod, left } => {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
-            told.progress(&format!("deleting pod {name}, {left} of the old revision left"));
+            told.progress(&format!(
+                "deleting pod {name}, {left} of the old revision left"
+            ));
             delete(cluster, place, pod).await?;
             Ok(false)
         }
@@ -107,12 +109,17 @@ enum Next<'a> {
     Done,
     /// For a pod that comes up or goes.
     Wait,
-    Delete { pod: &'a Pod, left: usize },
+    Delete {
+        pod: &'a Pod,
+        left: usize,
+    },
 }
 
 fn next_by_hand<'a>(pods: &[&'a Pod], mark: &Mark, wanted: u32) -> Next<'a> {
-    let (new, old): (Vec<&Pod>, Vec<&Pod>) =
-        pods.iter().copied().partition(|pod| mark.is_on(&pod.metadata));
+    let (new, old): (Vec<&Pod>, Vec<&Pod>) = pods
+        .iter()
+        .copied()
+        .partition(|pod| mark.is_on(&pod.metadata));
     let seen = |pod: &Pod| pods::pod(pod, true, None);
     let is_going = old.iter().any(|pod| seen(pod).is_terminating);
     let ready = new.iter().filter(|pod| {
@@ -139,7 +146,9 @@ fn next_by_hand<'a>(pods: &[&'a Pod], mark: &Mark, wanted: u32) -> Next<'a> {
 /// The number at the end of the name of a StatefulSet's pod.
 fn ordinal(pod: &Pod) -> u32 {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let number = name.rsplit_once('-').and_then(|(_, number)| number.parse().ok());
+    let number = name
+        .rsplit_once('-')
+        .and_then(|(_, number)| number.parse().ok());
     number.unwrap_or(0)
 }
 
@@ -154,7 +163,10 @@ async fn delete(cluster: &Cluster, place: &Place, pod: &Pod) -> Result<(), Targe
     match api.delete(name, &parameters).await {
         Ok(_) => Ok(()),
         Err(Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        Err(error) => Err(failed(error, &format!("could not delete pod {name} of {place}"))),
+        Err(error) => Err(failed(
+            error,
+            &format!("could not delete pod {name} of {place}"),
+        )),
     }
 }
 
@@ -166,7 +178,11 @@ mod tests {
     /// `db-2 bad!`: name, revision, `!` not ready, `~` terminating.
     fn pod(text: &str) -> Pod {
         let (name, revision) = text.split_once(' ').unwrap();
-        let ready = if revision.ends_with('!') { "False" } else { "True" };
+        let ready = if revision.ends_with('!') {
+            "False"
+        } else {
+            "True"
+        };
         let mut pod = json!({
             "metadata": {"name": name, "labels": {"controller-revision-hash": revision.trim_end_matches(['!', '~'])}},
             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}

@@ -99,7 +99,8 @@ pub(super) async fn replace_template(
             }
             Answer::Refused(status) => {
                 let now = workload::existing(kubernetes, place).await?;
-                if now.object.metadata.resource_version == current.object.metadata.resource_version {
+                if now.object.metadata.resource_version == current.object.metadata.resource_version
+                {
                     return Err(patch::refused(place, &status));
                 }
                 current = now;
@@ -136,7 +137,10 @@ pub(super) async fn scale_back(
             workload::REPLICAS
         ),
         allow: None,
-        next: format!("scale it by hand: kubectl scale {} --replicas=N", current.place.name),
+        next: format!(
+            "scale it by hand: kubectl scale {} --replicas=N",
+            current.place.name
+        ),
     })?;
     let version = &current.object.metadata.resource_version;
     let operations = vec![
@@ -159,18 +163,26 @@ fn operations(
 ) -> Result<Vec<Value>, TargetError> {
     let mut operations = Vec::new();
     if !is_there {
-        operations.push(json!({"op": "replace", "path": "/spec/template", "value": chosen.template}));
+        operations
+            .push(json!({"op": "replace", "path": "/spec/template", "value": chosen.template}));
         if let Some(annotations) = &chosen.annotations {
-            let value = annotations_after(current.object.metadata.annotations.as_ref(), annotations);
+            let value =
+                annotations_after(current.object.metadata.annotations.as_ref(), annotations);
             operations.push(json!({"op": "add", "path": "/metadata/annotations", "value": value}));
         }
     }
     if current.place.kind == Kind::Deployment && current.rollout().is_paused {
         if !kubernetes.memory.was_paused(&current.place) {
             return Err(TargetError::Refused {
-                what: format!("{} is paused, and a rollout would wait for ever", current.place),
+                what: format!(
+                    "{} is paused, and a rollout would wait for ever",
+                    current.place
+                ),
                 allow: Some("paused".to_owned()),
-                next: format!("resume it first: kubectl rollout resume {}", current.place.name),
+                next: format!(
+                    "resume it first: kubectl rollout resume {}",
+                    current.place.name
+                ),
             });
         }
         operations.push(json!({"op": "add", "path": "/spec/paused", "value": false}));
@@ -206,17 +218,22 @@ fn check(
             "the server would make revision {} of it, expected {}: {}",
             found.short(),
             chosen.revision.short(),
-            differences.first().map_or("no visible difference", String::as_str)
+            differences
+                .first()
+                .map_or("no visible difference", String::as_str)
         ),
         allow: None,
-        next: "run the same command again: it plans from what the server would store now".to_owned(),
+        next: "run the same command again: it plans from what the server would store now"
+            .to_owned(),
     })
 }
 
 fn stored_template(object: &DynamicObject) -> Result<Value, TargetError> {
     let template = object.data.pointer("/spec/template").cloned();
     template.ok_or_else(|| {
-        TargetError::Failed(anyhow!("found an answer without a pod template, expected one"))
+        TargetError::Failed(anyhow!(
+            "found an answer without a pod template, expected one"
+        ))
     })
 }
 

@@ -68,7 +68,9 @@ pub(super) async fn patch(
         },
         Err(error) if was_sent(&error) => {
             let trouble = crate::net::trouble(&error).1;
-            Ok(Answer::Lost(format!("the answer was lost: {what}: {trouble}")))
+            Ok(Answer::Lost(format!(
+                "the answer was lost: {what}: {trouble}"
+            )))
         }
         Err(error) => Err(failed(error, &what)),
     }

@@ -19,9 +19,15 @@ pub(super) async fn verify(
     slot: &Slot,
     object: &DynamicObject,
 ) -> Result<(), TargetError> {
-    let template = object.data.pointer("/spec/template").unwrap_or(&Value::Null);
+    let template = object
+        .data
+        .pointer("/spec/template")
+        .unwrap_or(&Value::Null);
     let images = template::images_of(template);
-    if images.values().all(|image| template::digest(image).is_none()) {
+    if images
+        .values()
+        .all(|image| template::digest(image).is_none())
+    {
         return Ok(());
     }
     let owned = Owned::of(cluster, object, place).await?;
@@ -66,15 +72,26 @@ mod tests {
 
     #[test]
     fn a_pod_that_runs_another_digest_is_found() {
-        let (one, two) = (format!("sha256:{}", "ab".repeat(32)), format!("sha256:{}", "cd".repeat(32)));
-        let images = Images::from([("c".to_owned(), format!("app@{one}")), ("tagged".to_owned(), "x:1".to_owned())]);
+        let (one, two) = (
+            format!("sha256:{}", "ab".repeat(32)),
+            format!("sha256:{}", "cd".repeat(32)),
+        );
+        let images = Images::from([
+            ("c".to_owned(), format!("app@{one}")),
+            ("tagged".to_owned(), "x:1".to_owned()),
+        ]);
         let pod = |id: &str| {
-            let pod = serde_json::from_value(json!({"metadata": {"name": "web-1"}, "status": {"containerStatuses": [
+            let pod = serde_json::from_value(
+                json!({"metadata": {"name": "web-1"}, "status": {"containerStatuses": [
                 {"name": "c", "image": "app", "imageID": id, "ready": true, "restartCount": 0},
-                {"name": "tagged", "image": "x", "imageID": format!("x@{two}"), "ready": true, "restartCount": 0}]}}));
+                {"name": "tagged", "image": "x", "imageID": format!("x@{two}"), "ready": true, "restartCount": 0}]}}),
+            );
             pods::pod(&pod.unwrap(), true, None)
         };
-        assert_eq!(other_image(&images, &[pod(&format!("docker-pullable://app@{one}"))]), None);
+        assert_eq!(
+            other_image(&images, &[pod(&format!("docker-pullable://app@{one}"))]),
+            None
+        );
         assert_eq!(other_image(&images, &[pod(&two)]), None);
         let found = other_image(&images, &[pod(&format!("app@{two}"))]).unwrap();
         assert!(found.contains("web-1") && found.contains(&two), "{found}");

@@ -114,7 +114,9 @@ async fn nodes(
 
 async fn events(cluster: &Cluster, namespace: &str) -> Vec<Event> {
     let api: Api<Event> = Api::namespaced(cluster.client.clone(), namespace);
-    let params = ListParams::default().fields("type=Warning").limit(EVENTS_MAX);
+    let params = ListParams::default()
+        .fields("type=Warning")
+        .limit(EVENTS_MAX);
     match api.list(&params).await {
         Ok(events) => events.items,
         Err(error) => {

@@ -126,7 +126,11 @@ impl Wait<'_> {
     }
 
     fn pause(&self) -> Duration {
-        let others = self.kubernetes.waits.load(Ordering::Relaxed).saturating_sub(1);
+        let others = self
+            .kubernetes
+            .waits
+            .load(Ordering::Relaxed)
+            .saturating_sub(1);
         LOOK.max(LOOK_EACH * u32::try_from(others).unwrap_or(0))
     }
 
@@ -158,7 +162,11 @@ impl Wait<'_> {
             }
             Err(error) => return Err(error),
         };
-        let Look { object, owned, mut seen } = look;
+        let Look {
+            object,
+            owned,
+            mut seen,
+        } = look;
         if self.is_done(&object) {
             return Ok(Some(object));
         }

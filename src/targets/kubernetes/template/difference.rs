@@ -13,7 +13,16 @@ const VALUE_CHARS_MAX: usize = 100;
 
 /// Words in the names of values that are not shown.
 const SECRET_WORDS: [&str; 10] = [
-    "secret", "token", "passw", "pwd", "key", "credential", "auth", "private", "dsn", "cookie",
+    "secret",
+    "token",
+    "passw",
+    "pwd",
+    "key",
+    "credential",
+    "auth",
+    "private",
+    "dsn",
+    "cookie",
 ];
 
 /// `spec.containers[c].image: app:1 -> app:2`, one line per value that differs, at most 41 lines.
@@ -51,16 +60,14 @@ fn compare(
                 compare(&inner, old.get(key), new.get(key), is_secret, lines);
             }
         }
-        (Some(Value::Array(old)), Some(Value::Array(new))) => {
-            match (names(old), names(new)) {
-                (Some(_), Some(_)) => by_name(path, old, new, is_secret, lines),
-                (None, _) | (_, None) => lines.push(format!(
-                    "{path}: {} -> {}",
-                    list(old, is_secret),
-                    list(new, is_secret)
-                )),
-            }
-        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) => match (names(old), names(new)) {
+            (Some(_), Some(_)) => by_name(path, old, new, is_secret, lines),
+            (None, _) | (_, None) => lines.push(format!(
+                "{path}: {} -> {}",
+                list(old, is_secret),
+                list(new, is_secret)
+            )),
+        },
         (old, new) => lines.push(format!(
             "{path}: {} -> {}",
             shown(old, is_secret),
@@ -74,7 +81,10 @@ fn by_name(path: &str, old: &[Value], new: &[Value], is_secret: bool, lines: &mu
     let all = names(old).into_iter().chain(names(new)).flatten();
     let all: BTreeSet<&str> = all.collect();
     let find = |items: &'_ [Value], name: &str| -> Option<Value> {
-        items.iter().find(|item| name_of(item) == Some(name)).cloned()
+        items
+            .iter()
+            .find(|item| name_of(item) == Some(name))
+            .cloned()
     };
     let is_env = path.ends_with(".env");
     for name in all {
@@ -188,7 +198,13 @@ fn masked(text: &str) -> String {
 fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     // What points to a secret is no secret.
-    let points = ["secretkeyref", "configmapkeyref", "secretname", "secretref", "imagepullsecrets"];
+    let points = [
+        "secretkeyref",
+        "configmapkeyref",
+        "secretname",
+        "secretref",
+        "imagepullsecrets",
+    ];
     !points.contains(&name.as_str())
         && name != "key"
         && name != "secret"

@@ -97,7 +97,9 @@ pub(super) fn digest(image: &str) -> Option<&str> {
 /// The name of an image without its tag and digest. A colon before the last `/` is a port.
 pub(super) fn repository(image: &str) -> &str {
     let name = image.split_once('@').map_or(image, |(name, _)| name);
-    let tag = name.rfind(':').filter(|at| name.rfind('/').is_none_or(|slash| slash < *at));
+    let tag = name
+        .rfind(':')
+        .filter(|at| name.rfind('/').is_none_or(|slash| slash < *at));
     tag.and_then(|at| name.get(..at)).unwrap_or(name)
 }
 

@@ -35,8 +35,15 @@ fn what_controllers_and_the_server_add_does_not_matter() {
     other["spec"]["affinity"] = Value::Null;
     assert_eq!(of(&plain), of(&other));
     assert!(is_same(&plain, &other));
-    assert!(bare(&other)["metadata"]["labels"].get("pod-template-hash").is_none());
-    assert_eq!(bare(&other)["spec"]["containers"][0]["newField"]["of"], "a newer server");
+    assert!(
+        bare(&other)["metadata"]["labels"]
+            .get("pod-template-hash")
+            .is_none()
+    );
+    assert_eq!(
+        bare(&other)["spec"]["containers"][0]["newField"]["of"],
+        "a newer server"
+    );
 }
 
 #[test]
@@ -48,7 +55,10 @@ fn images_count_by_digest_where_it_is_known() {
     known.insert("init".to_owned(), format!("tools@{two}"));
     let mut pinned = tagged.clone();
     pin(&mut pinned, &known);
-    assert_eq!(pinned["spec"]["containers"][0]["image"], format!("app@{one}"));
+    assert_eq!(
+        pinned["spec"]["containers"][0]["image"],
+        format!("app@{one}")
+    );
     assert_eq!(revision(&tagged, &known), of(&pinned));
     let mut both = pinned.clone();
     both["spec"]["containers"][0]["image"] = json!(format!("app:1@{one}"));
@@ -107,7 +117,10 @@ fn differences_are_readable_and_hide_secrets() {
 
 #[test]
 fn differences_are_bounded() {
-    let many: Value = (0..100).map(|n| (format!("k{n}"), json!("x".repeat(500)))).collect::<Map<_, _>>().into();
+    let many: Value = (0..100)
+        .map(|n| (format!("k{n}"), json!("x".repeat(500))))
+        .collect::<Map<_, _>>()
+        .into();
     let mut new = template();
     new["metadata"]["annotations"] = many;
     let lines = difference(&template(), &new);

@@ -44,7 +44,9 @@ impl ImagesFile {
         let size = std::fs::metadata(path).map(|file| file.len());
         let text = match size {
             Ok(size) if BYTES_MAX < size => {
-                return Err(bad(format!("found {size} bytes, expected at most {BYTES_MAX}")));
+                return Err(bad(format!(
+                    "found {size} bytes, expected at most {BYTES_MAX}"
+                )));
             }
             Ok(_) | Err(_) => std::fs::read_to_string(path),
         };
@@ -55,7 +57,9 @@ impl ImagesFile {
     fn parse(text: &str) -> Result<Self, TargetError> {
         let file = match serde_json::from_str::<Value>(text) {
             Ok(Value::Object(map)) if map.values().all(Value::is_object) && !map.is_empty() => {
-                let slots = map.into_iter().map(|(slot, images)| Ok((slot, strings(images)?)));
+                let slots = map
+                    .into_iter()
+                    .map(|(slot, images)| Ok((slot, strings(images)?)));
                 Self {
                     slots: slots.collect::<Result<_, TargetError>>()?,
                     all: Wish::default(),
@@ -80,11 +84,16 @@ impl ImagesFile {
     fn check(&self) -> Result<(), TargetError> {
         let of_slots = self.slots.values().flat_map(BTreeMap::values);
         let mut count = 0;
-        for image in of_slots.chain(self.all.named.values()).chain(&self.all.loose) {
+        for image in of_slots
+            .chain(self.all.named.values())
+            .chain(&self.all.loose)
+        {
             count += 1;
             if template::digest(image).is_none() {
                 let shown: String = image.chars().take(100).collect();
-                return Err(bad(format!("found image {shown:?}, expected NAME@sha256:DIGEST")));
+                return Err(bad(format!(
+                    "found image {shown:?}, expected NAME@sha256:DIGEST"
+                )));
             }
         }
         if count == 0 {
@@ -109,7 +118,8 @@ impl Wish {
     /// The image for a container that has `image` now. `is_only`: there is no other workload that the name could mean; else the
     /// repository has to be the same.
     fn find(&self, container: &str, image: &str, is_only: bool) -> Option<&String> {
-        let is_same = |wished: &&String| template::repository(wished) == template::repository(image);
+        let is_same =
+            |wished: &&String| template::repository(wished) == template::repository(image);
         let named = self.named.get(container);
         let named = named.filter(|wished| is_only || is_same(wished));
         named.or_else(|| self.loose.iter().find(is_same))
@@ -139,7 +149,9 @@ impl Wish {
                         Some(digest) => template::digest(wished) == Some(digest),
                         None => {
                             template::repository(image) == template::repository(wished)
-                                && wished.split_once('@').is_some_and(|(name, _)| name == image)
+                                && wished
+                                    .split_once('@')
+                                    .is_some_and(|(name, _)| name == image)
                         }
                     };
                     matched = true;

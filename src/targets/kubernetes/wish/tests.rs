@@ -6,18 +6,33 @@ fn d(byte: &str) -> String {
 }
 
 fn images(pairs: &[(&str, &str)]) -> Images {
-    let owned = |text: &str| text.replace("@ab", &format!("@{}", d("ab"))).replace("@cd", &format!("@{}", d("cd")));
-    pairs.iter().map(|(name, image)| ((*name).to_owned(), owned(image))).collect()
+    let owned = |text: &str| {
+        text.replace("@ab", &format!("@{}", d("ab")))
+            .replace("@cd", &format!("@{}", d("cd")))
+    };
+    pairs
+        .iter()
+        .map(|(name, image)| ((*name).to_owned(), owned(image)))
+        .collect()
 }
 
 #[test]
 fn a_file_is_json_or_lines() {
     let one = format!("shop/web:1@{}", d("ab"));
     let of_all = ImagesFile::parse(&json!({"c": one}).to_string()).unwrap();
-    assert_eq!(of_all.wish(&Slot("deployment/web".to_owned())).named["c"], one);
+    assert_eq!(
+        of_all.wish(&Slot("deployment/web".to_owned())).named["c"],
+        one
+    );
     let by_slot = ImagesFile::parse(&json!({"deployment/web": {"c": one}}).to_string()).unwrap();
-    assert_eq!(by_slot.wish(&Slot("deployment/web".to_owned())).named["c"], one);
-    assert_eq!(by_slot.wish(&Slot("deployment/api".to_owned())), Wish::default());
+    assert_eq!(
+        by_slot.wish(&Slot("deployment/web".to_owned())).named["c"],
+        one
+    );
+    assert_eq!(
+        by_slot.wish(&Slot("deployment/api".to_owned())),
+        Wish::default()
+    );
     let text = format!("# images\n c = {one}\n\nshop/api@{}\n", d("cd"));
     let wish = ImagesFile::parse(&text).unwrap().all;
     assert_eq!((wish.named.len(), wish.loose.len()), (1, 1));
@@ -65,10 +80,16 @@ fn earlier_templates_fit_by_digest() {
     };
     let now = images(&[("c", "shop/web@cd"), ("proxy", "envoy:1")]);
     let fits = |earlier: &[(&str, &str)]| wish.fits(&images(earlier), &now, false);
-    assert_eq!(fits(&[("c", "shop/web@ab")]), Some(images(&[("c", "shop/web@ab")])));
+    assert_eq!(
+        fits(&[("c", "shop/web@ab")]),
+        Some(images(&[("c", "shop/web@ab")]))
+    );
     assert_eq!(fits(&[("c", "shop/web@cd")]), None);
     // By tag: only the tag that the wish has beside its digest.
-    assert_eq!(fits(&[("c", "shop/web:1")]), Some(images(&[("c", "shop/web@ab")])));
+    assert_eq!(
+        fits(&[("c", "shop/web:1")]),
+        Some(images(&[("c", "shop/web@ab")]))
+    );
     assert_eq!(fits(&[("c", "shop/web:2")]), None);
     assert!(fits(&[("c", "shop/web@ab"), ("proxy", "envoy:1")]).is_some());
     assert_eq!(fits(&[("c", "shop/web@ab"), ("proxy", "envoy:2")]), None);

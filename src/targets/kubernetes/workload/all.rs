@@ -3,11 +3,11 @@
 
 use super::super::Kubernetes;
 use super::super::cluster::Cluster;
+use super::super::owned::side_by_side;
 use super::super::owned::{Owned, is_observed, list};
 use super::super::slots::{Kind, Place};
 use super::{Observed, known_images, learn, missing, noticed, observe, observed};
 use crate::targets::TargetError;
-use super::super::owned::side_by_side;
 use kube::api::{DynamicObject, ListParams};
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -80,7 +80,10 @@ async fn listed(
     namespace: &str,
     params: ListParams,
 ) -> Result<Vec<(Place, DynamicObject)>, TargetError> {
-    let what = format!("could not list the {}s of namespace {namespace}", kind.word());
+    let what = format!(
+        "could not list the {}s of namespace {namespace}",
+        kind.word()
+    );
     let objects = list(&cluster.objects(kind, namespace), params, &what).await?;
     let placed = objects.into_iter().filter_map(|object| {
         let place = Place {

@@ -105,7 +105,12 @@ pub(super) async fn running_images(
 ) -> Result<Images, TargetError> {
     let cluster = kubernetes.cluster().await?;
     let owned = Owned::of(cluster, &observed.object, &observed.place).await?;
-    Ok(running(&observed.template, &observed.place, &observed.object, &owned))
+    Ok(running(
+        &observed.template,
+        &observed.place,
+        &observed.object,
+        &owned,
+    ))
 }
 
 pub(super) fn missing(place: &Place) -> TargetError {
