@@ -16,7 +16,6 @@ mod memory;
 mod outlook;
 mod owned;
 mod pods;
-mod pods;
 mod pods_by_hand;
 mod preflight;
 mod replace;

@@ -49,7 +49,13 @@ pub(super) async fn hazards(
         tell_moved(kubernetes, &tags, facts),
     );
     present?;
-    hazards
+    let hazards = hazards?;
+    let paused = hazards.iter().filter(|hazard| hazard.name == "paused");
+    let paused: Result<Vec<Place>, _> = paused
+        .map(|hazard| kubernetes.place(&hazard.slot))
+        .collect();
+    kubernetes.memory.keep_paused(paused?);
+    Ok(hazards)
 }
 
 /// Where the template comes from, and what will differ.
