@@ -4,6 +4,7 @@
 mod deadline;
 mod diagnose;
 mod seen;
+pub mod stable;
 mod standing;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,13 @@ mod rollout;
 mod route;
 mod served;
 mod service;
+mod attend;
+mod cluster;
+mod evidence;
+mod forward;
+mod logs;
+mod pods_of;
+pub mod pods;
 mod settings;
 mod slots;
 mod target;
@@ -70,6 +77,8 @@ pub(super) struct Kubernetes {
     memory: Memory,
     /// Rollouts that are waited for.
     waits: AtomicUsize,
+    /// Ports of pods at addresses of this machine.
+    forwards: forward::Forwards,
 }
 
 impl Kubernetes {
@@ -89,6 +98,7 @@ impl Kubernetes {
             cluster: OnceCell::new(),
             memory: Memory::default(),
             waits: AtomicUsize::new(0),
+            forwards: forward::Forwards::default(),
         })
     }
 

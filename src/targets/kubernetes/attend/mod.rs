@@ -1,0 +1,88 @@
+//! Watches what is in place: until the rollouts that are under way are done, and then for as long as restarts must not
+//! grow and nobody may change it back. Slots are watched side by side. What a sighting means is `decide::mitigate`'s.
+
+mod change;
+mod endpoints;
+mod images;
+mod ledger;
+mod read;
+mod routing;
+mod rollout;
+mod schedule;
+mod shared;
+mod slot;
+mod window;
+
+use super::Kubernetes;
+use super::slots::Place;
+use crate::model::sighting::{Sighting, worst_first};
+use crate::model::state::{Revision, Slot, Wanted};
+use crate::targets::{Attended, Story, TargetError};
+use futures_util::future::join_all;
+use regex_lite::Regex;
+use shared::Shared;
+use slot::Watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Waits for the rollouts under way, then watches through the windows of the settings. Ends early when something critical
+/// holds. `held`: what the slots should keep holding; slots of other targets are left alone.
+///
+/// # Errors
+/// Nothing could be looked at at all. A part that could not be is told to `story`.
+pub(in crate::targets::kubernetes) async fn attend(
+    target: &Kubernetes,
+    held: &Wanted,
+    story: &dyn Story,
+) -> Result<Attended, TargetError> {
+    let began = Instant::now();
+    let cluster = target.cluster().await?;
+    let shared = Shared::new(target, story);
+    let stop = CancellationToken::new();
+    let places: Vec<(&Slot, Place, &Revision)> = held
+        .iter()
+        .map(|(slot, revision)| Ok((slot, target.place(slot)?, revision)))
+        .collect::<Result<_, TargetError>>()?;
+    // Checked with the settings.
+    let errors = target
+        .settings
+        .log_errors
+        .as_deref()
+        .and_then(|pattern| Regex::new(pattern).ok());
+    let watching = places.iter().map(|(slot, place, revision)| {
+        Watch {
+            target,
+            cluster,
+            shared: &shared,
+            story,
+            slot,
+            place,
+            held: revision,
+            errors: errors.as_ref(),
+            began,
+            stop: &stop,
+        }
+        .watch()
+    });
+    let mut sightings: Vec<Sighting> = Vec::new();
+    let mut trouble = None;
+    let mut was_any_seen = places.is_empty();
+    for (report, (slot, ..)) in join_all(watching).await.into_iter().zip(&places) {
+        was_any_seen |= 0 < report.looks;
+        sightings.extend(report.sightings);
+        if let Some(error) = report.unseen {
+            story.progress(slot, &target.masked(&format!("could not be watched: {error}")));
+            trouble = Some(error);
+        }
+    }
+    if let Some(error) = trouble
+        && !was_any_seen
+    {
+        return Err(error);
+    }
+    worst_first(&mut sightings);
+    Ok(Attended {
+        sightings,
+        watched: began.elapsed(),
+    })
+}

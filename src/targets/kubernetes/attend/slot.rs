@@ -1,0 +1,140 @@
+//! One slot while it is watched: what is known of it so far, and how a look at it ends.
+
+use super::change;
+use super::ledger::Ledger;
+use super::shared::Shared;
+use crate::decide::rollout::stable;
+use crate::model::sighting::Sighting;
+use crate::model::state::{Revision, Slot};
+use crate::targets::kubernetes::Kubernetes;
+use crate::targets::kubernetes::cluster::Cluster;
+use crate::targets::kubernetes::slots::Place;
+use crate::targets::{Story, TargetError};
+use kube::api::DynamicObject;
+use regex_lite::Regex;
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// What one slot is watched with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watch<'a> {
+    pub(super) target: &'a Kubernetes,
+    pub(super) cluster: &'a Cluster,
+    pub(super) shared: &'a Shared<'a>,
+    pub(super) story: &'a dyn Story,
+    pub(super) slot: &'a Slot,
+    pub(super) place: &'a Place,
+    /// What it should keep holding.
+    pub(super) held: &'a Revision,
+    /// Lines that count as errors.
+    pub(super) errors: Option<&'a Regex>,
+    pub(super) began: Instant,
+    /// Set when something critical holds in any slot.
+    pub(super) stop: &'a CancellationToken,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) sightings: Vec<Sighting>,
+    /// Looks that were answered.
+    pub(super) looks: u32,
+    /// Why a part of the time was not watched at all.
+    pub(super) unseen: Option<TargetError>,
+}
+
+/// What is known so far.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) ledger: Ledger,
+    pub(super) looks: u32,
+    /// Why looks failed since the last one that was answered.
+    pub(super) trouble: Option<TargetError>,
+    /// What the slot's revision fixes, as it was at the first look.
+    first: Option<Value>,
+    told: String,
+}
+
+/// Whether it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    GoOn,
+    /// There is nothing more to see.
+    End,
+}
+
+impl Watch<'_> {
+    pub(super) async fn watch(self) -> Report {
+        let mut known = Known::default();
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => (),
+            () = self.run(&mut known) => (),
+        }
+        Report {
+            sightings: known.ledger.told(),
+            looks: known.looks,
+            unseen: known.trouble,
+        }
+    }
+
+    async fn run(&self, known: &mut Known) {
+        if !self.place.kind.is_workload() {
+            self.stay_routed(known).await;
+            return;
+        }
+        if let Some(done) = self.roll_out(known).await {
+            self.stay(known, &done).await;
+        }
+    }
+
+    /// Tells how it goes, when that is new.
+    pub(super) fn tell(&self, known: &mut Known, text: &str) {
+        if known.told != text {
+            text.clone_into(&mut known.told);
+            self.story.progress(self.slot, text);
+        }
+    }
+
+    /// Takes what a look saw, and ends everything when something critical holds.
+    pub(super) fn take(&self, known: &mut Known, seen: Vec<Sighting>) -> Next {
+        known.ledger.look(seen, self.began.elapsed());
+        self.next(known)
+    }
+
+    /// Takes what is certain without a second look.
+    pub(super) fn conclude(&self, known: &mut Known, seen: Vec<Sighting>) -> Next {
+        known.ledger.conclude(seen, self.began.elapsed());
+        self.next(known);
+        Next::End
+    }
+
+    fn next(&self, known: &Known) -> Next {
+        if known.ledger.is_over() {
+            self.stop.cancel();
+            return Next::End;
+        }
+        Next::GoOn
+    }
+
+    /// Whether somebody else changed it since the first look. Then it is no longer the release that is judged.
+    pub(super) fn check_drift(&self, known: &mut Known, object: &DynamicObject) -> Next {
+        let kind = self.place.kind;
+        let now = change::fixed(kind, object);
+        let first = known.first.get_or_insert_with(|| now.clone());
+        if first == now {
+            return Next::GoOn;
+        }
+        let what = format!("{} was changed while it was watched", change::fixed_words(kind));
+        let who = change::changed_by(kind, object);
+        let seen = stable::drifted(self.slot, &what, who.as_deref());
+        self.conclude(known, vec![seen])
+    }
+
+    /// The object is gone.
+    pub(super) fn conclude_gone(&self, known: &mut Known) -> Next {
+        let seen = stable::drifted(self.slot, "it was deleted while it was watched", None);
+        self.conclude(known, vec![seen])
+    }
+}
