@@ -67,7 +67,13 @@ pub fn restarts_grew(slot: &Slot, before: &Restarts, pods: &[Pod]) -> Option<Sig
         first.name,
     );
     let symptom = Symptom::RestartsGrow;
-    Some(Sighting::new(slot, severity, symptom, &what, advice(symptom)))
+    Some(Sighting::new(
+        slot,
+        severity,
+        symptom,
+        &what,
+        advice(symptom),
+    ))
 }
 
 /// A Service whose selector matches pods that should be running, and which leads nowhere. `selected`: those pods.
@@ -96,7 +102,9 @@ pub fn no_endpoints(
     } else if active.iter().all(|pod| is_on_bad_node(pod)) {
         (
             Severity::Monitor,
-            format!("service {service} has no ready address: its pods are on nodes that are not ready"),
+            format!(
+                "service {service} has no ready address: its pods are on nodes that are not ready"
+            ),
             advice(Symptom::NodeIssue),
         )
     } else {
@@ -170,7 +178,13 @@ pub fn other_images(
         };
         if let Some((severity, what)) = found {
             let symptom = Symptom::ImageNotReverted;
-            return Some(Sighting::new(slot, severity, symptom, &what, advice(symptom)));
+            return Some(Sighting::new(
+                slot,
+                severity,
+                symptom,
+                &what,
+                advice(symptom),
+            ));
         }
     }
     None
@@ -209,7 +223,14 @@ fn not_agreed(one: &Running, first: &Running) -> Option<(Severity, String)> {
         one.pod,
         one.asked,
     );
-    Some((if is_known { Severity::Critical } else { Severity::Monitor }, what))
+    Some((
+        if is_known {
+            Severity::Critical
+        } else {
+            Severity::Monitor
+        },
+        what,
+    ))
 }
 
 /// More error lines than the limit. `first`: one of them, with secrets masked.
@@ -239,7 +260,10 @@ pub fn drifted(slot: &Slot, what: &str, who: Option<&str>) -> Sighting {
 
 fn is_on_bad_node(pod: &Pod) -> bool {
     pod.node_ready == Some(false)
-        || matches!(pod.reason.as_deref(), Some("Evicted" | "NodeLost" | "NodeShutdown"))
+        || matches!(
+            pod.reason.as_deref(),
+            Some("Evicted" | "NodeLost" | "NodeShutdown")
+        )
 }
 
 /// `sha256:…` of `name@sha256:…`; a bare digest is one too.

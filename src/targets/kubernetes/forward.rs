@@ -98,10 +98,7 @@ async fn listen(listener: TcpListener, ring: Arc<Ring>) {
 }
 
 /// Otherwise every probe would fail, and a release that is well would look dead.
-async fn check_permission(
-    cluster: &Cluster,
-    destination: &Destination,
-) -> Result<(), TargetError> {
+async fn check_permission(cluster: &Cluster, destination: &Destination) -> Result<(), TargetError> {
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {

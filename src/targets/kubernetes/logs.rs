@@ -184,7 +184,12 @@ mod tests {
         check(text, Some("2026-11-21T15:00:01Z"), 1, "error two");
         check(text, Some("2026-11-21T16:00:00Z"), 0, "");
         check("", None, 0, "");
-        check("half an error", Some("2026-11-21T15:00:01Z"), 1, "half an error");
+        check(
+            "half an error",
+            Some("2026-11-21T15:00:01Z"),
+            1,
+            "half an error",
+        );
         // A time stamp is no text to be searched.
         check("2026-11-21T15:00:00Z\n", None, 0, "");
     }

@@ -34,7 +34,11 @@ fn pod(name: &str, restarts: u32) -> Pod {
 
 #[track_caller]
 fn check(found: Option<Sighting>, severity: Option<Severity>, text: &str) {
-    assert_eq!(found.as_ref().map(|one| one.severity), severity, "{found:?}");
+    assert_eq!(
+        found.as_ref().map(|one| one.severity),
+        severity,
+        "{found:?}"
+    );
     if let Some(found) = found {
         assert!(found.what.contains(text), "{:?} lacks {text:?}", found.what);
     }
@@ -52,10 +56,24 @@ fn restarts_count_from_the_start_of_the_window() {
     );
     // One that took the place of another starts from zero.
     check(grew(&[pod("c", 0)]), None, "");
-    check(grew(&[pod("c", 1)]), Some(Severity::Serious), "1 restart in 1 of 1");
-    let lame = Pod { node_ready: Some(false), ..pod("a", 4) };
-    check(grew(&[lame, pod("b", 0)]), Some(Severity::Monitor), "1 restart");
-    let old = Pod { is_new: false, ..pod("a", 9) };
+    check(
+        grew(&[pod("c", 1)]),
+        Some(Severity::Serious),
+        "1 restart in 1 of 1",
+    );
+    let lame = Pod {
+        node_ready: Some(false),
+        ..pod("a", 4)
+    };
+    check(
+        grew(&[lame, pod("b", 0)]),
+        Some(Severity::Monitor),
+        "1 restart",
+    );
+    let old = Pod {
+        is_new: false,
+        ..pod("a", 9)
+    };
     check(grew(&[old]), None, "");
 }
 
@@ -64,14 +82,36 @@ fn a_service_without_addresses_is_critical_unless_the_node_is_to_blame() {
     let found = |ready: usize, pods: &[Pod]| {
         no_endpoints(&slot(), "web", ready, &pods.iter().collect::<Vec<_>>())
     };
-    let unready = Pod { is_ready: false, ..pod("a", 0) };
+    let unready = Pod {
+        is_ready: false,
+        ..pod("a", 0)
+    };
     check(found(1, std::slice::from_ref(&unready)), None, "");
     check(found(0, &[]), None, "");
-    check(found(0, &[pod("a", 0)]), Some(Severity::Critical), "a wrong selector or port");
-    check(found(0, &[unready]), Some(Severity::Critical), "0 of 1 pods that it selects are ready");
-    let lame = Pod { is_ready: false, node_ready: Some(false), ..pod("a", 0) };
-    check(found(0, &[lame]), Some(Severity::Monitor), "nodes that are not ready");
-    let going = Pod { is_terminating: true, ..pod("a", 0) };
+    check(
+        found(0, &[pod("a", 0)]),
+        Some(Severity::Critical),
+        "a wrong selector or port",
+    );
+    check(
+        found(0, &[unready]),
+        Some(Severity::Critical),
+        "0 of 1 pods that it selects are ready",
+    );
+    let lame = Pod {
+        is_ready: false,
+        node_ready: Some(false),
+        ..pod("a", 0)
+    };
+    check(
+        found(0, &[lame]),
+        Some(Severity::Monitor),
+        "nodes that are not ready",
+    );
+    let going = Pod {
+        is_terminating: true,
+        ..pod("a", 0)
+    };
     check(found(0, &[going]), None, "");
 }
 
@@ -105,16 +145,33 @@ fn seen(available: u32, pods: Vec<Pod>) -> Seen {
 fn a_count_that_is_no_longer_complete_is_serious_unless_there_is_no_room() {
     let found = |seen: &Seen| incomplete(&slot(), seen);
     check(found(&seen(2, vec![])), None, "");
-    let unready = Pod { is_ready: false, ..pod("a", 0) };
+    let unready = Pod {
+        is_ready: false,
+        ..pod("a", 0)
+    };
     check(
         found(&seen(1, vec![unready.clone(), pod("b", 0)])),
         Some(Severity::Serious),
         "was complete and is no longer: 2 of 2 updated, 1 available",
     );
-    let lame = Pod { node_ready: Some(false), ..unready.clone() };
-    check(found(&seen(1, vec![lame, pod("b", 0)])), Some(Severity::Monitor), "");
-    let waiting = Pod { unschedulable: Some("0/1 nodes".to_owned()), ..unready };
-    check(found(&seen(1, vec![waiting, pod("b", 0)])), Some(Severity::Monitor), "");
+    let lame = Pod {
+        node_ready: Some(false),
+        ..unready.clone()
+    };
+    check(
+        found(&seen(1, vec![lame, pod("b", 0)])),
+        Some(Severity::Monitor),
+        "",
+    );
+    let waiting = Pod {
+        unschedulable: Some("0/1 nodes".to_owned()),
+        ..unready
+    };
+    check(
+        found(&seen(1, vec![waiting, pod("b", 0)])),
+        Some(Severity::Monitor),
+        "",
+    );
 }
 
 const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaa";
@@ -142,17 +199,41 @@ fn what_runs_is_what_the_template_asks_for() {
     // The index was asked for, the node names its platform.
     check(found(&pinned, &[running("a", &pinned, B, None)]), None, "");
     // A mirror with the same content.
-    check(found(&pinned, &[running("a", "mirror/web:1", A, None)]), None, "");
+    check(
+        found(&pinned, &[running("a", "mirror/web:1", A, None)]),
+        None,
+        "",
+    );
     check(
         found(&pinned, &[running("a", "shop/web:1", B, None)]),
         Some(Severity::Critical),
         "pod a runs sha256:bbbbbbbbbbbb in container web, but sha256:aaaaaaaaaaaa was put in place",
     );
     let tag = "shop/web:1";
-    let two = |architecture| [running("a", tag, A, Some("amd64")), running("b", tag, B, architecture)];
-    check(found(tag, &two(Some("amd64"))), Some(Severity::Critical), "the tag shop/web:1 moved");
-    check(found(tag, &two(Some("arm64"))), Some(Severity::Monitor), "moved");
-    check(found(tag, &[running("a", tag, A, None), running("b", tag, A, None)]), None, "");
+    let two = |architecture| {
+        [
+            running("a", tag, A, Some("amd64")),
+            running("b", tag, B, architecture),
+        ]
+    };
+    check(
+        found(tag, &two(Some("amd64"))),
+        Some(Severity::Critical),
+        "the tag shop/web:1 moved",
+    );
+    check(
+        found(tag, &two(Some("arm64"))),
+        Some(Severity::Monitor),
+        "moved",
+    );
+    check(
+        found(
+            tag,
+            &[running("a", tag, A, None), running("b", tag, A, None)],
+        ),
+        None,
+        "",
+    );
 }
 
 #[test]
@@ -167,7 +248,14 @@ fn error_lines_count_beyond_the_limit() {
 
 #[test]
 fn drift_names_who_did_it() {
-    let one = drifted(&slot(), "the pod template was changed again", Some("manager argocd"));
-    assert_eq!(one.what, "the pod template was changed again, by manager argocd");
+    let one = drifted(
+        &slot(),
+        "the pod template was changed again",
+        Some("manager argocd"),
+    );
+    assert_eq!(
+        one.what,
+        "the pod template was changed again, by manager argocd"
+    );
     assert!(one.advice.contains("GitOps"));
 }

@@ -131,9 +131,7 @@ fn ready(object: &Value) -> Vec<String> {
     };
     let slices = list(object, "endpoints")
         .into_iter()
-        .filter(|endpoint| {
-            endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false))
-        })
+        .filter(|endpoint| endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false)))
         .flat_map(|endpoint| list(&endpoint, "addresses"))
         .filter_map(|address| address.as_str().map(str::to_owned));
     let subsets = list(object, "subsets")
@@ -166,14 +164,20 @@ mod tests {
     #[test]
     fn a_selector_needs_all_its_labels() {
         let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            let pairs = pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+            let pairs = pairs
+                .iter()
+                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
             pairs.collect()
         };
         let service = Service {
             selector: map(&[("app", "web"), ("colour", "blue")]),
             ready: BTreeSet::new(),
         };
-        assert!(service.selects(Some(&map(&[("app", "web"), ("colour", "blue"), ("x", "y")]))));
+        assert!(service.selects(Some(&map(&[
+            ("app", "web"),
+            ("colour", "blue"),
+            ("x", "y")
+        ]))));
         assert!(!service.selects(Some(&map(&[("app", "web"), ("colour", "green")]))));
         assert!(!service.selects(None));
     }

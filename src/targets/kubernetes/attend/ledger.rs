@@ -87,9 +87,8 @@ impl Ledger {
             last: sighting,
         };
         let known = self.entries.get(&symptom);
-        let is_milder = known.is_some_and(|known| {
-            is_an_event(symptom) && entry.last.severity < known.last.severity
-        });
+        let is_milder = known
+            .is_some_and(|known| is_an_event(symptom) && entry.last.severity < known.last.severity);
         if !is_milder {
             self.entries.insert(symptom, entry);
         }
@@ -169,7 +168,9 @@ mod tests {
     fn ledger(looks: &[&[(Severity, Symptom)]]) -> Ledger {
         let mut ledger = Ledger::default();
         for (at, look) in (0_u64..).zip(looks) {
-            let sightings = look.iter().map(|(severity, symptom)| seen(*severity, *symptom));
+            let sightings = look
+                .iter()
+                .map(|(severity, symptom)| seen(*severity, *symptom));
             ledger.look(sightings.collect(), Duration::from_secs(at));
         }
         ledger
@@ -201,11 +202,22 @@ mod tests {
             &[(Monitor, Symptom::NoneAvailable)],
         );
         // Worse is believed on a look of its own.
-        check(&[&[(Serious, Symptom::CrashLoop)], &[(Critical, Symptom::CrashLoop)]], false, &[]);
+        check(
+            &[
+                &[(Serious, Symptom::CrashLoop)],
+                &[(Critical, Symptom::CrashLoop)],
+            ],
+            false,
+            &[],
+        );
         // One restart is a restart, and stays one.
         let restart = (Serious, Symptom::RestartsGrow);
         check(&[&[restart], &[]], false, &[restart]);
-        check(&[&[restart], &[(Monitor, Symptom::RestartsGrow)]], false, &[restart]);
+        check(
+            &[&[restart], &[(Monitor, Symptom::RestartsGrow)]],
+            false,
+            &[restart],
+        );
         let other = (Critical, Symptom::ImageNotReverted);
         check(&[&[other, restart]], true, &[other, restart]);
     }
@@ -213,7 +225,10 @@ mod tests {
     #[test]
     fn what_is_certain_needs_no_second_look() {
         let mut ledger = Ledger::default();
-        ledger.conclude(vec![seen(Severity::Serious, Symptom::StuckRollout)], Duration::ZERO);
+        ledger.conclude(
+            vec![seen(Severity::Serious, Symptom::StuckRollout)],
+            Duration::ZERO,
+        );
         assert_eq!(ledger.told().len(), 1);
     }
 

@@ -6,8 +6,8 @@ mod endpoints;
 mod images;
 mod ledger;
 mod read;
-mod routing;
 mod rollout;
+mod routing;
 mod schedule;
 mod shared;
 mod slot;
@@ -71,7 +71,10 @@ pub(in crate::targets::kubernetes) async fn attend(
         was_any_seen |= 0 < report.looks;
         sightings.extend(report.sightings);
         if let Some(error) = report.unseen {
-            story.progress(slot, &target.masked(&format!("could not be watched: {error}")));
+            story.progress(
+                slot,
+                &target.masked(&format!("could not be watched: {error}")),
+            );
             trouble = Some(error);
         }
     }

@@ -77,7 +77,11 @@ fn running_in(pod: &api::Pod, architecture: &BTreeMap<String, String>) -> Vec<Ru
         let init = status.init_container_statuses.iter().flatten();
         init.chain(status.container_statuses.iter().flatten())
     };
-    let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let containers = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .chain(&spec.containers);
     containers
         .map(|container| Running {
             pod: pod.metadata.name.clone().unwrap_or_default(),

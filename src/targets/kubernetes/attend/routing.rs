@@ -62,16 +62,18 @@ impl Watch<'_> {
             return None;
         }
         let read = self.selected(&service.selector).await;
-        let selected = self.shared.or_tell(self.slot, "the pods of the service", read)?;
+        let selected = self
+            .shared
+            .or_tell(self.slot, "the pods of the service", read)?;
         let selected: Vec<&Pod> = selected.iter().collect();
         stable::no_endpoints(self.slot, &self.place.name, 0, &selected)
     }
 
-    async fn selected(
-        &self,
-        selector: &BTreeMap<String, String>,
-    ) -> Result<Vec<Pod>, TargetError> {
-        let labels: Vec<String> = selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    async fn selected(&self, selector: &BTreeMap<String, String>) -> Result<Vec<Pod>, TargetError> {
+        let labels: Vec<String> = selector
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         let client = self.cluster.client.clone();
         let pods: Api<api::Pod> = Api::namespaced(client, &self.place.namespace);
         let params = ListParams::default().labels(&labels.join(","));

@@ -61,7 +61,11 @@ mod tests {
         };
         assert_eq!(of(&|_| true), times);
         assert_eq!(of(&|look| look.reads_logs), logs);
-        assert!(looks.iter().all(|look| look.is_stability == (look.at.as_secs() <= stable)));
+        assert!(
+            looks
+                .iter()
+                .all(|look| look.is_stability == (look.at.as_secs() <= stable))
+        );
     }
 
     #[test]

@@ -146,7 +146,9 @@ impl<'a> Shared<'a> {
     ) -> Option<Arc<Vec<api::Event>>> {
         let read = async {
             let events: Api<api::Event> = Api::namespaced(cluster.client.clone(), namespace);
-            let params = ListParams::default().fields("type=Warning").limit(EVENTS_MAX);
+            let params = ListParams::default()
+                .fields("type=Warning")
+                .limit(EVENTS_MAX);
             bounded("could not list events", events.list(&params)).await
         };
         kept(&self.events, namespace, AGE_MAX, async {

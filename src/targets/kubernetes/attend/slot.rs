@@ -126,7 +126,10 @@ impl Watch<'_> {
         if first == now {
             return Next::GoOn;
         }
-        let what = format!("{} was changed while it was watched", change::fixed_words(kind));
+        let what = format!(
+            "{} was changed while it was watched",
+            change::fixed_words(kind)
+        );
         let who = change::changed_by(kind, object);
         let seen = stable::drifted(self.slot, &what, who.as_deref());
         self.conclude(known, vec![seen])

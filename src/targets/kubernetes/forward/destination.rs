@@ -146,7 +146,10 @@ impl Destination {
             .get_opt(&place.name)
             .await
             .map_err(|error| failed(error, &what))?;
-        let spec = service.ok_or_else(|| missing(place))?.spec.unwrap_or_default();
+        let spec = service
+            .ok_or_else(|| missing(place))?
+            .spec
+            .unwrap_or_default();
         let Some(selector) = spec.selector.filter(|selector| !selector.is_empty()) else {
             return Err(refused(
                 format!("{place} selects no pods"),

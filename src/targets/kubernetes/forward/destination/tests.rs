@@ -18,15 +18,30 @@ fn check(to: &str, expected: Option<(&str, &str, &str)>) {
 
 #[test]
 fn a_destination_is_an_object_and_a_port() {
-    check("deployment/web:8001", Some(("home", "deployment/web", "8001")));
+    check(
+        "deployment/web:8001",
+        Some(("home", "deployment/web", "8001")),
+    );
     check("deploy/web:http", Some(("home", "deployment/web", "http")));
     check("svc/web:80", Some(("home", "service/web", "80")));
     check("pod/web-0:80", Some(("home", "pod/web-0", "80")));
     check("shop/pod/web-0:80", Some(("shop", "pod/web-0", "80")));
-    check("shop/statefulset/db:5432", Some(("shop", "statefulset/db", "5432")));
+    check(
+        "shop/statefulset/db:5432",
+        Some(("shop", "statefulset/db", "5432")),
+    );
     for wrong in [
-        "", "web:80", "deployment/web", "deployment/web:", "deployment/web:0", "deployment/web:70000",
-        "deployment/web:HTTP", "httproute/web:80", "pod/:80", "a/b/c/d:80", "pod/Web:80",
+        "",
+        "web:80",
+        "deployment/web",
+        "deployment/web:",
+        "deployment/web:0",
+        "deployment/web:70000",
+        "deployment/web:HTTP",
+        "httproute/web:80",
+        "pod/:80",
+        "a/b/c/d:80",
+        "pod/Web:80",
     ] {
         check(wrong, None);
         let error = Destination::parse(wrong, "home").unwrap_err().to_string();
