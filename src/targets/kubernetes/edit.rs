@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub(super) const FIELD_MANAGER: &str = "lastgood";
 
 /// How often an object is read again because somebody else changed it in between.
-pub(super) const TRIES_MAX: usize = 3;
+pub(super) const TRIES_MAX: usize = 5;
 
 /// What became of a change.
 #[derive(Debug)]

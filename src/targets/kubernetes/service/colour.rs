@@ -7,6 +7,7 @@ use crate::targets::TargetError;
 use crate::targets::kubernetes::cluster::failed;
 use crate::targets::kubernetes::edit::{Edited, TRIES_MAX, edit};
 use crate::targets::kubernetes::live::Live;
+use crate::targets::kubernetes::readiness::{is_ending, is_ready};
 use crate::targets::kubernetes::slots::{Kind, Place};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
@@ -159,16 +160,9 @@ async fn until_ready(switch: &Switch<'_>, count: u32) -> Result<(), TargetError>
 
 /// Pods that take traffic and are there to stay.
 pub(super) fn ready_pods<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> usize {
-    pods.into_iter().filter(|pod| is_ready(pod)).count()
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_deref());
-    pod.metadata.deletion_timestamp.is_none()
-        && conditions
-            .unwrap_or_default()
-            .iter()
-            .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    pods.into_iter()
+        .filter(|pod| is_ready(pod) && !is_ending(pod))
+        .count()
 }
 
 fn refused(switch: &Switch<'_>, why: &str, next: &str) -> TargetError {

@@ -50,16 +50,16 @@ fn of_rule(from: &Rule, to: &Rule, steps: &[u8]) -> Vec<Rule> {
     }
     let all = common_total(old, new);
     // In units of 1/(100 * old * new) of the total, everything is a whole number.
-    let share = |index: usize, step: u8| -> u128 {
-        let old_part = u128::from(from[index].1) * u128::from(new) * u128::from(step);
-        let new_part = u128::from(to[index].1) * u128::from(old) * u128::from(100 - step);
-        (old_part + new_part) * u128::from(all)
+    let share = |index: usize, step: u8| -> i128 {
+        let old_part = i128::from(from[index].1) * i128::from(new) * i128::from(step);
+        let new_part = i128::from(to[index].1) * i128::from(old) * i128::from(100 - step);
+        (old_part + new_part) * i128::from(all)
     };
-    let unit = 100 * u128::from(old) * u128::from(new);
+    let unit = 100 * i128::from(old) * i128::from(new);
     let loses: Vec<bool> = (0..from.len())
         .map(|index| share(index, 0) < share(index, 100))
         .collect();
-    let mut now: Vec<u128> = (0..from.len())
+    let mut now: Vec<i128> = (0..from.len())
         .map(|index| share(index, 100) / unit)
         .collect();
     let mut path = Vec::new();
@@ -68,17 +68,15 @@ fn of_rule(from: &Rule, to: &Rule, steps: &[u8]) -> Vec<Rule> {
             now[index] = share(index, *step) / unit;
         }
         // What is free goes, one by one, to whoever is furthest below the share it should have: nobody ever gives back.
-        let mut free = u128::from(all).saturating_sub(now.iter().sum());
+        let mut free = i128::from(all) - now.iter().sum::<i128>();
         let gainers: Vec<usize> = (0..now.len()).filter(|index| !loses[*index]).collect();
         for index in &gainers {
-            let due = (share(*index, *step) / unit)
-                .saturating_sub(now[*index])
-                .min(free);
+            let due = (share(*index, *step) / unit - now[*index]).clamp(0, free);
             now[*index] += due;
             free -= due;
         }
         while 0 < free {
-            let lag = |index: &usize| share(*index, *step) as i128 - (now[*index] * unit) as i128;
+            let lag = |index: &usize| share(*index, *step) - now[*index] * unit;
             let Some(index) = gainers
                 .iter()
                 .copied()
@@ -116,10 +114,10 @@ fn gcd(a: u64, b: u64) -> u64 {
 }
 
 fn is_same_share(one: &Rule, other: &Rule) -> bool {
-    let (a, b) = (u128::from(total(one)), u128::from(total(other)));
+    let (a, b) = (i128::from(total(one)), i128::from(total(other)));
     one.iter()
         .zip(other)
-        .all(|((_, x), (_, y))| u128::from(*x) * b == u128::from(*y) * a)
+        .all(|((_, x), (_, y))| i128::from(*x) * b == i128::from(*y) * a)
 }
 
 fn is_same_traffic(one: &Weights, other: &Weights) -> bool {

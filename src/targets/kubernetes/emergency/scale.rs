@@ -1,0 +1,242 @@
+//! The last rung: to 0 and back. The count that it had stands in the workload itself, written by the same change that scales
+//! to 0, so that a run which was killed in between can be finished by another.
+
+use super::Rungs;
+use super::budget;
+use crate::targets::TargetError;
+use crate::targets::kubernetes::cluster::failed;
+use crate::targets::kubernetes::edit::pointer_part;
+use crate::targets::kubernetes::live::Live;
+use crate::targets::kubernetes::owned::{list_pods, selector_text};
+use crate::targets::kubernetes::readiness::is_ready;
+use crate::targets::kubernetes::served::served;
+use crate::targets::kubernetes::slots::Kind;
+use crate::targets::kubernetes::workload::REPLICAS;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use kube::api::{Api, DynamicObject, ListParams};
+use kube::runtime::watcher::Config;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// Scales to 0; `false` when that is not for this workload, which is told.
+pub(super) async fn to_zero(rungs: &Rungs<'_>) -> Result<bool, TargetError> {
+    match rungs.place.kind {
+        Kind::Deployment | Kind::StatefulSet => (),
+        Kind::DaemonSet | Kind::Service | Kind::HttpRoute => {
+            rungs.tell("a DaemonSet has no number of pods that could be scaled");
+            return Ok(false);
+        }
+    }
+    let object = rungs.object().await?;
+    if remembered(&object).is_some() {
+        return Ok(true);
+    }
+    if replicas(&object) == 0 {
+        rungs.tell("it is scaled to 0 by somebody else");
+        return Ok(false);
+    }
+    let pods = list_pods(rungs.cluster, &object, rungs.place).await?;
+    for budget in budget::read(rungs.cluster, &rungs.place.namespace).await? {
+        let own = pods
+            .iter()
+            .filter(|pod| budget.covers(pod) && is_ready(pod))
+            .count();
+        if !budget.permits_loss_of(own as u64) {
+            rungs.tell(&format!("not scaled to 0: {budget}"));
+            return Ok(false);
+        }
+    }
+    rungs.edit("scale to 0", remember).await?;
+    Ok(true)
+}
+
+/// Waits until no pod is left, then scales back to the remembered count.
+pub(super) async fn back(rungs: &Rungs<'_>) -> Result<(), TargetError> {
+    let object = rungs.object().await?;
+    let Some(text) = remembered(&object) else {
+        return Ok(());
+    };
+    let count: u32 = text.parse().map_err(|_| TargetError::Refused {
+        what: format!(
+            "{} is scaled to 0 and its annotation {REPLICAS} holds {text:?}, expected a number",
+            rungs.place
+        ),
+        allow: None,
+        next: "scale it up by hand and remove the annotation".to_owned(),
+    })?;
+    if replicas(&object) == 0 {
+        gone(rungs, &object).await?;
+    }
+    let count = within_autoscaler(rungs, count).await?;
+    rungs.tell(&format!("scaling back to {count}"));
+    rungs
+        .edit("scale back", |object| forget(object, count))
+        .await?;
+    Ok(())
+}
+
+/// The change that scales to 0, with the count it had beside it.
+fn remember(object: &DynamicObject) -> Vec<Value> {
+    let count = replicas(object);
+    if count == 0 {
+        return Vec::new();
+    }
+    let note = match object.metadata.annotations {
+        Some(_) => json!({"op": "add", "path": path(), "value": count.to_string()}),
+        None => {
+            json!({"op": "add", "path": "/metadata/annotations", "value": {REPLICAS: count.to_string()}})
+        }
+    };
+    vec![
+        note,
+        json!({"op": "replace", "path": "/spec/replicas", "value": 0}),
+    ]
+}
+
+/// The change back. Where somebody else has scaled up meanwhile, only the note goes away.
+fn forget(object: &DynamicObject, count: u32) -> Vec<Value> {
+    let Some(text) = remembered(object) else {
+        return Vec::new();
+    };
+    let mut operations = vec![
+        json!({"op": "test", "path": path(), "value": text}),
+        json!({"op": "remove", "path": path()}),
+    ];
+    if replicas(object) == 0 {
+        operations.push(json!({"op": "replace", "path": "/spec/replicas", "value": count}));
+    }
+    operations
+}
+
+fn path() -> String {
+    format!("/metadata/annotations/{}", pointer_part(REPLICAS))
+}
+
+fn remembered(object: &DynamicObject) -> Option<&str> {
+    object.annotations().get(REPLICAS).map(String::as_str)
+}
+
+/// Absent means 1, as the API has it.
+fn replicas(object: &DynamicObject) -> u32 {
+    let count = object
+        .data
+        .pointer("/spec/replicas")
+        .and_then(Value::as_u64);
+    u32::try_from(count.unwrap_or(1)).unwrap_or(u32::MAX)
+}
+
+/// Waits until its pods are gone. After the longest wait it is told which are not, and they are left behind: nothing is worse
+/// than staying at 0.
+async fn gone(rungs: &Rungs<'_>, object: &DynamicObject) -> Result<(), TargetError> {
+    let pods: Api<Pod> = Api::namespaced(rungs.cluster.client.clone(), &rungs.place.namespace);
+    let labels = selector_text(object.data.pointer("/spec/selector"));
+    let config = Config::default().labels(&labels);
+    let what = format!("could not watch the pods of {}", rungs.place);
+    let mut live = Live::of(pods, config, Instant::now() + rungs.wait, &what);
+    let mut left = Vec::new();
+    while live.next().await?.is_some() {
+        left = list_pods(rungs.cluster, object, rungs.place).await?;
+        rungs.tell(&format!("{} pods are left", left.len()));
+        if left.is_empty() {
+            return Ok(());
+        }
+    }
+    let names: Vec<String> = left.iter().map(kube::ResourceExt::name_any).collect();
+    rungs.tell(&format!(
+        "still there, and left behind: {}",
+        names.join(", ")
+    ));
+    Ok(())
+}
+
+/// The count, within what a HorizontalPodAutoscaler of the workload permits.
+async fn within_autoscaler(rungs: &Rungs<'_>, count: u32) -> Result<u32, TargetError> {
+    let kind = "HorizontalPodAutoscaler";
+    let Some(resource) = served(rungs.cluster, "autoscaling", &["v2", "v1"], kind).await? else {
+        return Ok(count);
+    };
+    let namespace = &rungs.place.namespace;
+    let objects: Api<DynamicObject> =
+        Api::namespaced_with(rungs.cluster.client.clone(), namespace, &resource);
+    let found = match objects.list(&ListParams::default()).await {
+        Ok(found) => found,
+        Err(kube::Error::Api(status)) if status.code == 403 => {
+            tracing::warn!("the autoscalers of {namespace} may not be read");
+            return Ok(count);
+        }
+        Err(error) => {
+            let what = format!("could not list the autoscalers of namespace {namespace}");
+            return Err(failed(error, &what));
+        }
+    };
+    let own = found.items.iter().find(|scaler| {
+        let target = |key: &str| {
+            scaler
+                .data
+                .pointer(&format!("/spec/scaleTargetRef/{key}"))?
+                .as_str()
+        };
+        target("kind") == Some(rungs.place.kind.name()) && target("name") == Some(&rungs.place.name)
+    });
+    Ok(own.map_or(count, |scaler| clamped(&scaler.data, count)))
+}
+
+fn clamped(scaler: &Value, count: u32) -> u32 {
+    let number = |pointer: &str| {
+        let number = scaler.pointer(pointer).and_then(Value::as_u64);
+        number.and_then(|number| u32::try_from(number).ok())
+    };
+    let min = number("/spec/minReplicas").unwrap_or(1);
+    let max = number("/spec/maxReplicas").unwrap_or(u32::MAX);
+    count.max(min).min(max.max(min))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(replicas: u32, annotations: &Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "web", "annotations": annotations}, "spec": {"replicas": replicas},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_count_is_remembered_by_the_change_that_scales_to_zero() {
+        let zero = json!({"op": "replace", "path": "/spec/replicas", "value": 0});
+        let note = json!({"op": "add", "path": "/metadata/annotations/lastgood.dev~1replicas", "value": "3"});
+        assert_eq!(
+            remember(&object(3, &json!({"a": "b"}))),
+            [note, zero.clone()]
+        );
+        let first = json!({"op": "add", "path": "/metadata/annotations", "value": {"lastgood.dev/replicas": "3"}});
+        assert_eq!(remember(&object(3, &Value::Null)), [first, zero]);
+        assert!(remember(&object(0, &Value::Null)).is_empty());
+    }
+
+    #[test]
+    fn the_count_comes_back_unless_somebody_else_scaled() {
+        let noted = json!({"lastgood.dev/replicas": "3"});
+        let operations = forget(&object(0, &noted), 3);
+        assert_eq!(
+            operations[2],
+            json!({"op": "replace", "path": "/spec/replicas", "value": 3})
+        );
+        assert_eq!(
+            forget(&object(5, &noted), 3).len(),
+            2,
+            "replicas are not touched"
+        );
+        assert!(forget(&object(0, &Value::Null), 3).is_empty());
+    }
+
+    #[test]
+    fn an_autoscaler_has_its_limits() {
+        let scaler = json!({"spec": {"minReplicas": 2, "maxReplicas": 4}});
+        assert_eq!([1, 3, 9].map(|count| clamped(&scaler, count)), [2, 3, 4]);
+        assert_eq!(clamped(&json!({"spec": {"maxReplicas": 4}}), 1), 1);
+    }
+}
