@@ -21,6 +21,7 @@ mod github_client;
 mod github_failures;
 mod github_world;
 mod kill;
+mod kubernetes_traffic;
 mod loopback;
 mod official_clients;
 mod payloads;

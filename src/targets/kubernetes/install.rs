@@ -5,6 +5,7 @@ use super::choose;
 use super::replace;
 use super::rollout;
 use super::workload;
+use super::{config_maps, emergency};
 use crate::decide::rollout::Deadline;
 use crate::model::payload::Verified;
 use crate::model::state::{Revision, Slot};
@@ -33,6 +34,13 @@ pub(super) async fn install(
         });
     }
     let chosen = choose::planned(kubernetes, &current, to, facts, payload).await?;
+    if !is_there {
+        tell(slot, &chosen, &current.template, facts);
+    }
+    let recorded = facts.pin(slot).and_then(|pin| pin.recorded.as_ref());
+    if let Some(recorded) = recorded.filter(|_| kubernetes.settings.restore_config) {
+        config_maps::restore(kubernetes, &place, recorded, slot, facts.story).await?;
+    }
     let replaced = replace::replace_template(kubernetes, slot, current, from, &chosen).await?;
     let annotations = replaced.after.metadata.annotations.as_ref();
     if facts.way == Way::Back
@@ -45,7 +53,12 @@ pub(super) async fn install(
         );
     }
     let gave_up = Deadline::new(replaced.before.rollout().progressing);
-    rollout::wait(kubernetes, &place, gave_up, facts.story, slot).await
+    match rollout::wait(kubernetes, &place, gave_up, facts.story, slot).await {
+        Err(TargetError::Unhealthy { .. }) if facts.emergency => {
+            emergency::ladder(kubernetes, &place, slot, &chosen.template, facts.story).await
+        }
+        other => other,
+    }
 }
 
 /// Gives a workload that was scaled to 0 in an emergency the count that was remembered, and waits until it runs.
@@ -64,7 +77,5 @@ pub(super) async fn start(
             expected: revision.0.clone(),
         });
     }
-    replace::scale_back(kubernetes, &current).await?;
-    let gave_up = Deadline::new(current.rollout().progressing);
-    rollout::wait(kubernetes, &place, gave_up, facts.story, slot).await
+    emergency::resume(kubernetes, &place, slot, facts.story).await
 }

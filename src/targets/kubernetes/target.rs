@@ -1,14 +1,14 @@
 //! The `kubernetes` target as the engine sees it. Everything is done in the files beside this one.
 
 use super::slots::{Kind, Place};
-use super::{
-    Kubernetes, choose, guard, install, lease, outlook, preflight, route, service, workload,
-};
+use super::{Kubernetes, choose, install, record, route, service, workload};
 use crate::model::payload::{Measured, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
+use crate::model::release::Pin;
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
 use crate::targets::{Claim, Finding, ReleaseFacts, Target, TargetError};
 use async_trait::async_trait;
+use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -77,6 +77,14 @@ impl Target for Kubernetes {
         self.observe_place(&self.place(slot)?).await
     }
 
+    async fn record(&self) -> Result<Option<IndexMap<Slot, Pin>>, TargetError> {
+        Ok(Some(record::pins(self).await?))
+    }
+
+    fn path(&self, change: &Change) -> Vec<Revision> {
+        route::path(self, change)
+    }
+
     async fn numbered(&self, slot: &Slot, number: &str) -> Result<Revision, TargetError> {
         choose::numbered(self, slot, number).await
     }
@@ -109,8 +117,8 @@ impl Target for Kubernetes {
             (Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet, Change::Start { .. }) => {
                 install::start(self, change.slot(), change.to(), facts).await
             }
-            (Kind::Service, change) => service::apply(self, &place, change, facts).await,
-            (Kind::HttpRoute, change) => route::apply(self, &place, change, facts).await,
+            (Kind::Service, _) => service::apply(self, &place, change, facts).await,
+            (Kind::HttpRoute, _) => route::apply(self, &place, change, facts).await,
         }
     }
 
@@ -163,4 +171,27 @@ impl Kubernetes {
             Kind::HttpRoute => route::observe(self, place).await,
         }
     }
+}
+
+/// What the plan would do beyond changing templates.
+async fn hazards(kubernetes: &Kubernetes, plan: &Plan) -> Result<Vec<Hazard>, TargetError> {
+    let mut hazards = Vec::new();
+    let mut paused = Vec::new();
+    for change in &plan.changes {
+        let place = kubernetes.place(change.slot())?;
+        if place.kind != Kind::Deployment {
+            continue;
+        }
+        let observed = workload::existing(kubernetes, &place).await?;
+        if observed.rollout().is_paused {
+            hazards.push(Hazard {
+                slot: change.slot().clone(),
+                name: "paused".to_owned(),
+                what: "it is paused, and would be resumed".to_owned(),
+            });
+            paused.push(place);
+        }
+    }
+    kubernetes.memory.keep_paused(paused);
+    Ok(hazards)
 }
