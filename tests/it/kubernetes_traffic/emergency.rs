@@ -1,10 +1,11 @@
 //! The ladder behind `--emergency`, and what a run leaves behind that was killed on it.
 
 use super::{Told, bring, facts, recorded, target};
-use crate::cluster::{Cluster, Space, at};
+use crate::cluster::{Cluster, Space, at, condition};
 use lastgood::model::release::Release;
 use lastgood::targets::{Target, TargetError};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A release that was good when it was recorded, is not any more, and another in its place.
@@ -45,7 +46,7 @@ async fn the_ladder_ends_with_the_workload_scaled_back() {
         "emergency, 1 of 3",
         "emergency, 2 of 3",
         "emergency, 3 of 3",
-        "0 pods are left",
+        "pods left: 0",
         "scaling back to 2",
     ] {
         told.says(rung);
@@ -59,37 +60,65 @@ async fn the_ladder_ends_with_the_workload_scaled_back() {
 }
 
 #[tokio::test]
-async fn a_budget_keeps_the_pods_that_are_ready() {
+async fn a_stuck_pod_is_replaced_and_nothing_more() {
     let Some(cluster) = Cluster::start().await else {
         return;
     };
-    let (space, release, target) = shop(&cluster, "budget", 3).await;
-    space
-        .apply(
-            "
-apiVersion: policy/v1beta1
-kind: PodDisruptionBudget
-metadata: {name: web}
-spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}
-",
-        )
-        .await;
+    let (space, release, target) = shop(&cluster, "stuck", 2).await;
     space.behaves(&digest(&release), "one-bad").await;
     let told = Told::default();
     let mut facts = facts(&told, Some(&release));
     facts.emergency = true;
     let good = super::pin(&release, "deployment/web").revision.0.clone();
-    let watched = tokio::spawn({
-        let ready = space.pods("app=web").await.len();
-        async move { ready }
-    });
+    bring(&*target, "deployment/web", &good, &facts)
+        .await
+        .unwrap();
+    told.says("pods that are not Ready: 1 of 1 deleted");
+    assert_eq!(super::held(&*target, "deployment/web").await, good);
+    assert_eq!(ready(&space).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_budget_keeps_the_pods_that_are_ready() {
+    let Some(cluster) = Cluster::start().await else {
+        return;
+    };
+    let (space, release, target) = shop(&cluster, "budget", 3).await;
+    let budget = "
+apiVersion: policy/v1beta1
+kind: PodDisruptionBudget
+metadata: {name: web}
+spec: {minAvailable: 1, selector: {matchLabels: {app: web}}}
+";
+    space.apply(budget).await;
+    space.behaves(&digest(&release), "crash").await;
+    let before = ready(&space).await;
+    assert_eq!(before.len(), 3);
+    let told = Told::default();
+    let mut facts = facts(&told, Some(&release));
+    facts.emergency = true;
+    let good = super::pin(&release, "deployment/web").revision.0.clone();
     let answer = bring(&*target, "deployment/web", &good, &facts).await;
-    if answer.is_err() {
-        told.says("not scaled to 0: the PodDisruptionBudget web needs 1 Ready pods");
-    }
-    assert_eq!(watched.await.unwrap(), 3);
+    assert!(
+        matches!(answer, Err(TargetError::Unhealthy { .. })),
+        "{answer:?}"
+    );
+    told.says("pods that are not Ready: 1 of 1 deleted");
+    told.says("not scaled to 0: the PodDisruptionBudget web needs 1 Ready pods, 3 are");
+    assert_eq!(ready(&space).await, before, "they were not touched");
     let web = space.get("deployment/web").await;
     assert_eq!(at(&web, "/spec/replicas"), 3);
+}
+
+/// The UIDs of the pods that are Ready.
+async fn ready(space: &Space) -> BTreeSet<String> {
+    let pods = space.pods("app=web").await;
+    let ready = pods
+        .iter()
+        .filter(|pod| at(condition(pod, "Ready"), "/status") == "True");
+    ready
+        .map(|pod| at(pod, "/metadata/uid").to_string())
+        .collect()
 }
 
 #[tokio::test]

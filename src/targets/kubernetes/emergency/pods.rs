@@ -22,7 +22,7 @@ pub(super) async fn delete_unready(rungs: &Rungs<'_>) -> Result<bool, TargetErro
         .collect();
     // As a StatefulSet goes: the highest ordinal first.
     unready.sort_by_key(|pod| std::cmp::Reverse((pod.name_any().len(), pod.name_any())));
-    let mut deleted = 0;
+    let (all, mut deleted) = (unready.len(), 0);
     for pod in unready {
         if let Some(budget) = budgets.iter().find(|budget| !budget.permits_unready(pod)) {
             rungs.tell(&format!("{} stays: {budget}", pod.name_any()));
@@ -30,7 +30,9 @@ pub(super) async fn delete_unready(rungs: &Rungs<'_>) -> Result<bool, TargetErro
             deleted += 1;
         }
     }
-    rungs.tell(&format!("{deleted} pods deleted"));
+    rungs.tell(&format!(
+        "pods that are not Ready: {deleted} of {all} deleted"
+    ));
     Ok(0 < deleted)
 }
 

@@ -137,7 +137,7 @@ async fn gone(rungs: &Rungs<'_>, object: &DynamicObject) -> Result<(), TargetErr
     let mut left = Vec::new();
     while live.next().await?.is_some() {
         left = list_pods(rungs.cluster, object, rungs.place).await?;
-        rungs.tell(&format!("{} pods are left", left.len()));
+        rungs.tell(&format!("pods left: {}", left.len()));
         if left.is_empty() {
             return Ok(());
         }
