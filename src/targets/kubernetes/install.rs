@@ -34,9 +34,6 @@ pub(super) async fn install(
         });
     }
     let chosen = choose::planned(kubernetes, &current, to, facts, payload).await?;
-    if !is_there {
-        tell(slot, &chosen, &current.template, facts);
-    }
     let recorded = facts.pin(slot).and_then(|pin| pin.recorded.as_ref());
     if let Some(recorded) = recorded.filter(|_| kubernetes.settings.restore_config) {
         config_maps::restore(kubernetes, &place, recorded, slot, facts.story).await?;

@@ -25,7 +25,6 @@ mod pods;
 mod pods_by_hand;
 mod pods_of;
 mod preflight;
-mod preflight;
 mod readiness;
 mod record;
 mod replace;

@@ -3,7 +3,8 @@
 
 use super::choose::Chosen;
 use super::slots::Place;
-use super::{Kubernetes, hazards as signs, images, template};
+use super::owned::side_by_side;
+use super::{Kubernetes, config_maps, hazards as signs, images, template};
 use crate::model::plan::{Change, Hazard, Plan};
 use crate::model::state::Slot;
 use crate::targets::{ReleaseFacts, TargetError};
@@ -11,6 +12,9 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Differences of ConfigMaps that are told of one slot.
+const LINES_MAX: usize = 20;
 
 /// Hazards of a plan, after everything that would refuse it.
 pub(super) async fn hazards(
@@ -21,6 +25,7 @@ pub(super) async fn hazards(
     let mut wanted_images = BTreeSet::new();
     let mut since = BTreeMap::new();
     let mut tags = Vec::new();
+    let mut config = Vec::new();
     for change in &plan.changes {
         let place = kubernetes.place(change.slot())?;
         let Some(chosen) = kubernetes.memory.chosen(&place, change.to()) else {
@@ -38,24 +43,54 @@ pub(super) async fn hazards(
             .pin(change.slot())
             .and_then(|pin| pin.recorded.as_ref());
         if let Some(recorded) = recorded {
+            config.push(configuration(kubernetes, change.slot(), place.clone(), recorded, facts));
             since.extend(recorded_at(recorded).map(|at| (change.slot().clone(), at)));
             tags.push((change.slot(), written(recorded, &pinned)));
         }
     }
     let wanted_images: Vec<String> = wanted_images.into_iter().collect();
-    let (present, hazards, ()) = tokio::join!(
+    let (present, hazards, secrets, ()) = tokio::join!(
         images::require_present(kubernetes, &wanted_images),
         signs::of(kubernetes, plan, &since),
+        side_by_side(config),
         tell_moved(kubernetes, &tags, facts),
     );
     present?;
-    let hazards = hazards?;
+    let mut hazards = hazards?;
+    hazards.extend(secrets?.into_iter().flatten());
     let paused = hazards.iter().filter(|hazard| hazard.name == "paused");
     let paused: Result<Vec<Place>, _> = paused
         .map(|hazard| kubernetes.place(&hazard.slot))
         .collect();
     kubernetes.memory.keep_paused(paused?);
     Ok(hazards)
+}
+
+/// What the release's ConfigMaps and Secrets hold by now: differences of ConfigMaps are told, a changed Secret is a hazard.
+async fn configuration(
+    kubernetes: &Kubernetes,
+    slot: &Slot,
+    place: Place,
+    recorded: &Value,
+    facts: &ReleaseFacts<'_>,
+) -> Result<Vec<Hazard>, TargetError> {
+    let (difference, hazards) = tokio::join!(
+        config_maps::difference_now(kubernetes, &place, recorded),
+        config_maps::hazards(kubernetes, slot, &place, recorded),
+    );
+    if let (Some(story), lines) = (facts.story, difference?)
+        && !lines.is_empty()
+    {
+        let what = if kubernetes.settings.restore_config {
+            "is put back"
+        } else {
+            "stays as it is (restore-config: true puts it back)"
+        };
+        for line in lines.into_iter().take(LINES_MAX) {
+            story.progress(slot, &format!("{line}; {what}"));
+        }
+    }
+    hazards
 }
 
 /// Where the template comes from, and what will differ.

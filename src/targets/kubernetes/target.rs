@@ -1,7 +1,9 @@
 //! The `kubernetes` target as the engine sees it. Everything is done in the files beside this one.
 
 use super::slots::{Kind, Place};
-use super::{Kubernetes, choose, install, record, route, service, workload};
+use super::{
+    Kubernetes, choose, guard, install, lease, outlook, preflight, record, route, service, workload,
+};
 use crate::model::payload::{Measured, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::release::Pin;
@@ -79,10 +81,6 @@ impl Target for Kubernetes {
 
     async fn record(&self) -> Result<Option<IndexMap<Slot, Pin>>, TargetError> {
         Ok(Some(record::pins(self).await?))
-    }
-
-    fn path(&self, change: &Change) -> Vec<Revision> {
-        route::path(self, change)
     }
 
     async fn numbered(&self, slot: &Slot, number: &str) -> Result<Revision, TargetError> {
@@ -171,27 +169,4 @@ impl Kubernetes {
             Kind::HttpRoute => route::observe(self, place).await,
         }
     }
-}
-
-/// What the plan would do beyond changing templates.
-async fn hazards(kubernetes: &Kubernetes, plan: &Plan) -> Result<Vec<Hazard>, TargetError> {
-    let mut hazards = Vec::new();
-    let mut paused = Vec::new();
-    for change in &plan.changes {
-        let place = kubernetes.place(change.slot())?;
-        if place.kind != Kind::Deployment {
-            continue;
-        }
-        let observed = workload::existing(kubernetes, &place).await?;
-        if observed.rollout().is_paused {
-            hazards.push(Hazard {
-                slot: change.slot().clone(),
-                name: "paused".to_owned(),
-                what: "it is paused, and would be resumed".to_owned(),
-            });
-            paused.push(place);
-        }
-    }
-    kubernetes.memory.keep_paused(paused);
-    Ok(hazards)
 }
