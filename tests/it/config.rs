@@ -330,9 +330,10 @@ fn a_target_that_can_tell_needs_no_probes() {
     );
     let refusal = Step::shell().refusal(&[&fail[..], &["directory:/srv/web"]].concat());
     assert!(refusal.starts_with("error: no probe"), "{refusal}");
-    insta::assert_snapshot!(
+    assert_eq!(
         Step::shell().refusal(&["rollback", "--target", "kubernetes:shop/deployment/web"]),
-        @""
+        "error: --target: found \"kubernetes:shop/deployment/web\", expected kubernetes:CONTEXT@NAMESPACE/KIND/NAME: the cluster must be \
+         named, by a context of the kubeconfig or by the https:// address of its API server\nhint: see lastgood rollback --help"
     );
 }
 
