@@ -58,7 +58,7 @@ pub(super) async fn scan(
         })
         .take(CONTAINERS_MAX)
         .collect();
-    let reading = containers.iter().map(|(pod, container)| async move {
+    let reading = containers.into_iter().map(|(pod, container)| async move {
         let params = LogParams {
             container: Some(container.clone()),
             since_seconds: Some(BACK_S),
@@ -66,7 +66,7 @@ pub(super) async fn scan(
             timestamps: true,
             ..LogParams::default()
         };
-        let bytes = read(cluster, namespace, pod, params, SCAN_BYTES_MAX).await;
+        let bytes = read(cluster, namespace, &pod, params, SCAN_BYTES_MAX).await;
         (pod, bytes.map(|bytes| errors(&bytes, pattern, since)))
     });
     let mut found: Vec<_> = stream::iter(reading)
@@ -81,7 +81,7 @@ pub(super) async fn scan(
             Ok((0, _)) => (),
             Ok((lines, first)) => {
                 scan.lines += lines;
-                scan.pods += usize::from(last.replace(pod) != Some(pod));
+                scan.pods += usize::from(last.replace(pod.clone()) != Some(pod));
                 if scan.first.is_empty() {
                     scan.first = first;
                 }

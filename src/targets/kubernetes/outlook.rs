@@ -2,8 +2,8 @@
 //! would do beyond changing revisions is named. Nothing is changed.
 
 use super::choose::Chosen;
-use super::slots::Place;
 use super::owned::side_by_side;
+use super::slots::Place;
 use super::{Kubernetes, config_maps, hazards as signs, images, template};
 use crate::model::plan::{Change, Hazard, Plan};
 use crate::model::state::Slot;
@@ -43,7 +43,13 @@ pub(super) async fn hazards(
             .pin(change.slot())
             .and_then(|pin| pin.recorded.as_ref());
         if let Some(recorded) = recorded {
-            config.push(configuration(kubernetes, change.slot(), place.clone(), recorded, facts));
+            config.push(configuration(
+                kubernetes,
+                change.slot(),
+                place.clone(),
+                recorded,
+                facts,
+            ));
             since.extend(recorded_at(recorded).map(|at| (change.slot().clone(), at)));
             tags.push((change.slot(), written(recorded, &pinned)));
         }

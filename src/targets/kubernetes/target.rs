@@ -2,16 +2,18 @@
 
 use super::slots::{Kind, Place};
 use super::{
-    Kubernetes, choose, guard, install, lease, outlook, preflight, record, route, service, workload,
+    Kubernetes, attend, choose, evidence, forward, guard, install, lease, outlook, preflight,
+    record, route, service, workload,
 };
 use crate::model::payload::{Measured, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::release::Pin;
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
-use crate::targets::{Claim, Finding, ReleaseFacts, Target, TargetError};
+use crate::targets::{Attended, Claim, Finding, ReleaseFacts, Story, Target, TargetError};
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Changes at once: enough that a hundred workloads roll out side by side, few enough for one client.
@@ -131,11 +133,23 @@ impl Target for Kubernetes {
     }
 
     async fn evidence(&self) -> Vec<(String, String)> {
-        Vec::new()
+        evidence::gather(self).await
     }
 
     fn attends(&self) -> bool {
         true
+    }
+
+    async fn attend(
+        &self,
+        held: &Wanted,
+        story: &dyn Story,
+    ) -> Result<Option<Attended>, TargetError> {
+        attend::attend(self, held, story).await.map(Some)
+    }
+
+    async fn forward(&self, to: &str) -> Result<SocketAddr, TargetError> {
+        forward::forward(self, to).await
     }
 
     fn path(&self, change: &Change) -> Vec<Revision> {

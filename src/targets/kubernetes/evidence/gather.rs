@@ -85,7 +85,11 @@ impl Slotted<'_> {
         }
         self.files.put(Rank::Describe, &name, text);
         let good = all.iter().find(|(_, pod)| !is_bad(pod)).map(|(_, pod)| pod);
-        let bad = all.iter().map(|(_, pod)| pod).filter(|pod| is_bad(pod)).take(PODS_MAX);
+        let bad = all
+            .iter()
+            .map(|(_, pod)| pod)
+            .filter(|pod| is_bad(pod))
+            .take(PODS_MAX);
         join_all(bad.chain(good).map(|pod| self.logs(pod))).await;
     }
 
@@ -142,7 +146,9 @@ impl Slotted<'_> {
             Kind::Service | Kind::HttpRoute => return,
         };
         match past {
-            Ok(past) => self.files.put(Rank::History, &name, describe::history(past)),
+            Ok(past) => self
+                .files
+                .put(Rank::History, &name, describe::history(past)),
             Err(error) => self.files.miss(&name, &error.to_string()),
         }
     }
@@ -154,7 +160,10 @@ impl Slotted<'_> {
             .list(&selected(object)?)
             .await
             .map_err(|error| failed(error, "could not list the ReplicaSets"))?;
-        let owned = list.items.into_iter().filter(|set| is_owned(&set.metadata, object));
+        let owned = list
+            .items
+            .into_iter()
+            .filter(|set| is_owned(&set.metadata, object));
         Ok(owned
             .map(|set| {
                 let number = set
@@ -182,7 +191,10 @@ impl Slotted<'_> {
             .list(&selected(object)?)
             .await
             .map_err(|error| failed(error, "could not list the ControllerRevisions"))?;
-        let owned = list.items.into_iter().filter(|one| is_owned(&one.metadata, object));
+        let owned = list
+            .items
+            .into_iter()
+            .filter(|one| is_owned(&one.metadata, object));
         Ok(owned
             .map(|one| Past {
                 number: one.revision,
@@ -199,12 +211,7 @@ impl Slotted<'_> {
 }
 
 /// Warnings of a namespace.
-pub(super) async fn events(
-    target: &Kubernetes,
-    cluster: &Cluster,
-    namespace: &str,
-    files: &Files,
-) {
+pub(super) async fn events(target: &Kubernetes, cluster: &Cluster, namespace: &str, files: &Files) {
     let name = if namespace == target.settings.namespace {
         "events.txt".to_owned()
     } else {
@@ -212,7 +219,9 @@ pub(super) async fn events(
     };
     files.expect(&name);
     let events: Api<api::Event> = Api::namespaced(cluster.client.clone(), namespace);
-    let params = ListParams::default().fields("type=Warning").limit(EVENTS_MAX);
+    let params = ListParams::default()
+        .fields("type=Warning")
+        .limit(EVENTS_MAX);
     match events.list(&params).await {
         Ok(list) => files.put(Rank::Events, &name, describe::events(&list.items)),
         Err(error) => {
@@ -224,7 +233,9 @@ pub(super) async fn events(
 /// Worth its logs: not ready, restarted, or with a container that waits or ended.
 fn is_bad(pod: &Pod) -> bool {
     let is_faulty = |one: &crate::decide::rollout::Container| {
-        0 < one.restarts || one.waiting.is_some() || one.terminated.as_ref().is_some_and(|(code, _)| *code != 0)
+        0 < one.restarts
+            || one.waiting.is_some()
+            || one.terminated.as_ref().is_some_and(|(code, _)| *code != 0)
     };
     !pod.is_ready || pod.containers.iter().any(is_faulty)
 }
@@ -241,7 +252,11 @@ fn whole_lines(bytes: &[u8], bytes_max: usize) -> String {
 }
 
 fn selected(object: &DynamicObject) -> Result<ListParams, TargetError> {
-    let selector = object.data.pointer("/spec/selector").cloned().unwrap_or_default();
+    let selector = object
+        .data
+        .pointer("/spec/selector")
+        .cloned()
+        .unwrap_or_default();
     let selector: LabelSelector = serde_json::from_value(selector).map_err(anyhow::Error::new)?;
     let selector: Selector = selector.try_into().map_err(anyhow::Error::new)?;
     Ok(ListParams::default().labels_from(&selector))

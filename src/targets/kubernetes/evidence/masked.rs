@@ -11,8 +11,24 @@ const MASK: &str = "***";
 
 /// Words of a name that say that its value is secret.
 const WORDS: &[&str] = &[
-    "PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "TOKEN", "SECRET", "KEY", "APIKEY", "CREDENTIAL", "CREDENTIALS",
-    "CREDS", "AUTH", "PRIVATE", "DSN", "COOKIE", "SIGNATURE", "SALT",
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "PASS",
+    "PWD",
+    "TOKEN",
+    "SECRET",
+    "KEY",
+    "APIKEY",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "CREDS",
+    "AUTH",
+    "PRIVATE",
+    "DSN",
+    "COOKIE",
+    "SIGNATURE",
+    "SALT",
 ];
 
 /// `scheme://user:password@host`.
@@ -33,7 +49,10 @@ impl Kubernetes {
 pub(super) fn object(object: &mut Value) {
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.shift_remove("managedFields");
-        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        if let Some(annotations) = metadata
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut)
+        {
             // The whole object once more, as text, with everything in it that is masked below.
             annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
         }
@@ -75,7 +94,12 @@ fn values(value: &mut Value) {
 fn is_reference(key: &str) -> bool {
     matches!(
         key,
-        "key" | "secretName" | "topologyKey" | "authorizationMode" | "tokenExpirationSeconds" | "keyPath"
+        "key"
+            | "secretName"
+            | "topologyKey"
+            | "authorizationMode"
+            | "tokenExpirationSeconds"
+            | "keyPath"
     )
 }
 
@@ -114,7 +138,10 @@ pub(super) fn looks_secret(name: &str) -> bool {
         }
         was_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
     }
-    words
-        .iter()
-        .any(|word| WORDS.contains(&word.as_str()) || word.ends_with("PASSWORD") || word.ends_with("SECRET") || word.ends_with("TOKEN"))
+    words.iter().any(|word| {
+        WORDS.contains(&word.as_str())
+            || word.ends_with("PASSWORD")
+            || word.ends_with("SECRET")
+            || word.ends_with("TOKEN")
+    })
 }

@@ -45,7 +45,10 @@ struct Files {
 impl Files {
     /// Says that something is asked for; until it is [`put`](Self::put) it counts as missing.
     fn expect(&self, name: &str) {
-        self.miss(name, &format!("no answer within {} s", GATHER_MAX.as_secs()));
+        self.miss(
+            name,
+            &format!("no answer within {} s", GATHER_MAX.as_secs()),
+        );
     }
 
     fn miss(&self, name: &str, why: &str) {
@@ -82,7 +85,10 @@ pub(in crate::targets::kubernetes) async fn gather(target: &Kubernetes) -> Vec<(
             }
             .gather()
         });
-        let mut namespaces: Vec<&str> = places.iter().map(|place| place.namespace.as_str()).collect();
+        let mut namespaces: Vec<&str> = places
+            .iter()
+            .map(|place| place.namespace.as_str())
+            .collect();
         namespaces.sort_unstable();
         namespaces.dedup();
         let events = namespaces
@@ -102,8 +108,14 @@ fn stem(target: &Kubernetes, place: &Place) -> String {
 }
 
 fn finish(target: &Kubernetes, files: Files) -> Vec<(String, String)> {
-    let texts = files.files.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut missing = files.missing.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let texts = files
+        .files
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let mut missing = files
+        .missing
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     let mut all = Vec::new();
     let mut room = ALL_BYTES_MAX;
     for ((_, name), text) in texts {
@@ -132,7 +144,11 @@ fn finish(target: &Kubernetes, files: Files) -> Vec<(String, String)> {
 
 /// The end of a text says most, so that is kept.
 fn bounded(text: String) -> String {
-    let Some(excess) = text.len().checked_sub(FILE_BYTES_MAX).filter(|excess| 0 < *excess) else {
+    let Some(excess) = text
+        .len()
+        .checked_sub(FILE_BYTES_MAX)
+        .filter(|excess| 0 < *excess)
+    else {
         return text;
     };
     let note_room = 64;

@@ -20,7 +20,15 @@ fn target(secrets: &[&str]) -> Kubernetes {
 
 #[test]
 fn names_that_look_secret() {
-    for name in ["DB_PASSWORD", "PGPASSWORD", "--api-key", "clientSecret", "token", "AWS_SECRET_ACCESS_KEY", "MY_CREDENTIALS"] {
+    for name in [
+        "DB_PASSWORD",
+        "PGPASSWORD",
+        "--api-key",
+        "clientSecret",
+        "token",
+        "AWS_SECRET_ACCESS_KEY",
+        "MY_CREDENTIALS",
+    ] {
         assert!(looks_secret(name), "{name}");
     }
     for name in ["MONKEY", "PORT", "KEYBOARD", "tokenizer", "PASSENGERS", ""] {
@@ -81,17 +89,27 @@ fn what_does_not_fit_or_did_not_come_is_listed() {
     let files = Files::default();
     files.put(Rank::Describe, "web.describe.txt", "hunter2".to_owned());
     for n in 0..20 {
-        files.put(Rank::Log, &format!("{n:02}.log"), "x".repeat(FILE_BYTES_MAX));
+        files.put(
+            Rank::Log,
+            &format!("{n:02}.log"),
+            "x".repeat(FILE_BYTES_MAX),
+        );
     }
     files.expect("events.txt");
     let all = finish(&target(&["hunter2"]), files);
     let total: usize = all.iter().map(|(_, text)| text.len()).sum();
     assert!(total <= 4 * 1024 * 1024 + 2000, "{total}");
-    assert_eq!(all.first().unwrap(), &("web.describe.txt".to_owned(), "***".to_owned()));
+    assert_eq!(
+        all.first().unwrap(),
+        &("web.describe.txt".to_owned(), "***".to_owned())
+    );
     let (name, missing) = all.last().unwrap();
     assert_eq!(name, "missing.txt");
     assert!(missing.contains("events.txt: no answer within 10 s\n"));
-    assert!(missing.contains("19.log: no room left of 4 MiB\n"), "{missing}");
+    assert!(
+        missing.contains("19.log: no room left of 4 MiB\n"),
+        "{missing}"
+    );
 }
 
 #[test]
