@@ -101,7 +101,7 @@ fn a_kubeconfig_is_a_secret_and_a_path_is_not() {
     let secrets: Vec<&str> = request
         .secrets
         .iter()
-        .map(|secret| secret.expose())
+        .map(lastgood::model::secret::Secret::expose)
         .collect();
     assert_eq!(secrets, ["ghs_input", "hunter2-hunter2"]);
     assert_eq!(request.process.variables["INPUT_KUBECONFIG"], text);

@@ -356,7 +356,7 @@ fn the_credentials_of_a_target_are_secrets() {
     let secrets: Vec<&str> = request
         .secrets
         .iter()
-        .map(|secret| secret.expose())
+        .map(lastgood::model::secret::Secret::expose)
         .collect();
     assert_eq!(secrets, ["ghs_secret", "eyJ.a.b", "hunter2"]);
 }

@@ -66,19 +66,18 @@ pub(super) fn all(env: &Env, token: Option<&Secret>, environment: &Environment) 
 /// What is secret in a text: of a mapping the values of secret keys, of anything else every line that says something.
 fn parts(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
-    match serde_saphyr::from_str::<Value>(text) {
-        Ok(value @ (Value::Object(_) | Value::Array(_))) => inside(&value, false, 0, &mut parts),
-        Ok(_) | Err(_) => {
-            lines(text, &mut parts);
-            let values = text.lines().filter_map(|line| line.split_once(':'));
-            let secret = values
-                .filter(|(key, _)| SECRET_KEYS.contains(&key.trim_matches([' ', '-', '\t', '"'])));
-            parts.extend(secret.map(|(_, value)| value.trim().to_owned()));
-        }
+    let read = serde_saphyr::from_str::<Value>(text);
+    if let Ok(value @ (Value::Object(_) | Value::Array(_))) = read {
+        inside(&value, false, 0, &mut parts);
+        return parts;
     }
-    if parts.is_empty() {
-        lines(text, &mut parts);
-    }
+    lines(text, &mut parts);
+    let values = text.lines().filter_map(|line| line.split_once(':'));
+    let secret = values
+        .filter(|(key, _)| SECRET_KEYS.contains(&key.trim_matches([' ', '-', '\t', '"'])))
+        .map(|(_, value)| value.trim())
+        .filter(|value| !value.is_empty());
+    parts.extend(secret.map(str::to_owned));
     parts
 }
 
@@ -139,6 +138,14 @@ mod tests {
         check(
             r#"{"users":[{"name":"ci","user":{"exec":{"command":"aws","env":[{"name":"AWS_SECRET_ACCESS_KEY","value":"wJalrXUt"}]}}}]}"#,
             &["wJalrXUt"],
+        );
+    }
+
+    #[test]
+    fn a_kubeconfig_that_holds_no_credentials_is_no_secret() {
+        check(
+            "current-context: prod\nusers:\n- name: ci\n  user: {exec: {command: aws}}\n",
+            &[],
         );
     }
 

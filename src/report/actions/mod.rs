@@ -297,7 +297,6 @@ fn group_of(kind: &EventKind) -> Place {
         | EventKind::Applied { .. }
         | EventKind::Verified { .. }
         | EventKind::ApplyFailed { .. } => Place::Group("Apply"),
-        EventKind::Progress { .. } | EventKind::Sighted { .. } => Place::Same,
         EventKind::Watching { stage, .. } | EventKind::Judged { stage, .. } => {
             Place::Group(match stage {
                 Stage::Baseline => "Watch: baseline",
@@ -306,7 +305,9 @@ fn group_of(kind: &EventKind) -> Place {
             })
         }
         EventKind::Checked { .. } => Place::Group("Check what a rollback needs"),
-        EventKind::Note { .. }
+        EventKind::Progress { .. }
+        | EventKind::Sighted { .. }
+        | EventKind::Note { .. }
         | EventKind::Warned { .. }
         | EventKind::Left { .. }
         | EventKind::Interrupted { .. } => Place::Same,

@@ -89,8 +89,8 @@ pub fn of(event: &Event, report: Option<&str>) -> Vec<Line> {
         EventKind::Intent { .. }
         | EventKind::Applied { .. }
         | EventKind::Verified { .. }
-        | EventKind::ApplyFailed { .. } => change_line(&event.kind).into_iter().collect(),
-        EventKind::Progress { .. } => change_line(&event.kind).into_iter().collect(),
+        | EventKind::ApplyFailed { .. }
+        | EventKind::Progress { .. } => change_line(&event.kind).into_iter().collect(),
         EventKind::Sighted { target, sighting } => sighted_lines(target, sighting),
         EventKind::Watching {
             stage,
