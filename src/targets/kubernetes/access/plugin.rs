@@ -140,7 +140,7 @@ pub(super) fn failed(
     };
     let why = match cause {
         AuthError::AuthExecRun { cmd: _, out } => {
-            let said = last_line(&out.stderr, secrets);
+            let said = complaint(&out.stderr, secrets);
             let code = out.status.code().map_or_else(
                 || "was killed".to_owned(),
                 |code| format!("ended with code {code}"),
@@ -207,15 +207,15 @@ fn setup_text(error: &kube::Error) -> String {
     }
 }
 
-/// The last line that says something, bounded, secrets masked.
-fn last_line(bytes: &[u8], secrets: &[Secret]) -> String {
+/// What it wrote to say why, on one line, bounded, secrets masked.
+fn complaint(bytes: &[u8], secrets: &[Secret]) -> String {
     const CHARS_MAX: usize = 300;
     let text = String::from_utf8_lossy(bytes);
-    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    let words: Vec<&str> = text.split_whitespace().collect();
     let line = secrets
         .iter()
         .filter(|secret| !secret.expose().is_empty())
-        .fold(line.unwrap_or_default().to_owned(), |line, secret| {
+        .fold(words.join(" "), |line, secret| {
             line.replace(secret.expose(), "***")
         });
     line.chars()
