@@ -22,6 +22,7 @@ mod github_failures;
 mod github_world;
 mod kill;
 mod kubernetes_traffic;
+mod kubernetes_access;
 mod loopback;
 mod official_clients;
 mod payloads;
