@@ -96,9 +96,13 @@ pub fn trouble(error: &(dyn Error + 'static)) -> (Trouble, String) {
             kind = Trouble::Name;
         }
         // An io::Error made of another error hides that error from `source`.
-        let inner = error
+        let mut inner = error
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);
+        // hyper-rustls puts the one of the handshake into another.
+        while let Some(io) = inner.and_then(|inner| inner.downcast_ref::<io::Error>()) {
+            inner = io.get_ref();
+        }
         if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             if matches!(tls, rustls::Error::InvalidCertificate(_)) {
                 kind = Trouble::Certificate;

@@ -1,8 +1,10 @@
 //! A Lease in the cluster keeps two operations apart.
 
 use super::{assert_refused, open, target};
-use crate::cluster::{Cluster, Trick, User, at};
+use crate::cluster::{Cluster, Trick, User};
 use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
 use lastgood::targets::{Claim, TargetError};
 use serde_json::json;
 use std::time::Duration;
@@ -41,9 +43,10 @@ async fn one_operation_holds_the_lease_until_it_ends_or_expires() {
     assert!(web.lease(&expired).await.unwrap());
     // Not ours any more: nothing is given back.
     web.release(&first).await;
-    let lease = space.get("lease/lastgood-web").await;
-    assert_eq!(at(&lease, "/spec/holderIdentity"), "second");
-    assert_eq!(at(&lease, "/spec/leaseTransitions"), 1);
+    let leases: Api<Lease> = Api::namespaced(cluster.client(), &space.name);
+    let spec = leases.get("lastgood-web").await.unwrap().spec.unwrap();
+    assert_eq!(spec.holder_identity.as_deref(), Some("second"));
+    assert_eq!(spec.lease_transitions, Some(1));
     web.release(&expired).await;
     assert!(
         web.lease(&claim("third", "2026-01-01T00:01:41Z"))
