@@ -23,6 +23,7 @@ mod github_world;
 mod kill;
 mod kubernetes_traffic;
 mod kubernetes_access;
+mod kubernetes;
 mod loopback;
 mod official_clients;
 mod payloads;

@@ -223,14 +223,23 @@ fn is_rolled_out(workload: &Value) -> bool {
     let number = |pointer: &str| at(workload, pointer).as_i64().unwrap_or(0);
     let status = |name: &str| number(&format!("/status/{name}"));
     let is_observed = number("/metadata/generation") <= status("observedGeneration");
-    let (wanted, total, updated, available) = match at(workload, "/kind").as_str() {
-        Some("DaemonSet") => (
+    let has = |pointer: &str| !at(workload, pointer).is_null();
+    // Items of a list do not say their kind.
+    let kind = if has("/spec/serviceName") {
+        "StatefulSet"
+    } else if has("/spec/updateStrategy") {
+        "DaemonSet"
+    } else {
+        "Deployment"
+    };
+    let (wanted, total, updated, available) = match kind {
+        "DaemonSet" => (
             status("desiredNumberScheduled"),
             status("currentNumberScheduled"),
             status("updatedNumberScheduled"),
             status("numberAvailable"),
         ),
-        Some("StatefulSet") => {
+        "StatefulSet" => {
             let is_one =
                 at(workload, "/status/currentRevision") == at(workload, "/status/updateRevision");
             let updated = if is_one {
