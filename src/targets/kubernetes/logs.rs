@@ -60,7 +60,7 @@ pub(super) async fn scan(
         .collect();
     let reading = containers.into_iter().map(|(pod, container)| async move {
         let params = LogParams {
-            container: Some(container.clone()),
+            container: Some(container),
             since_seconds: Some(BACK_S),
             tail_lines: Some(SCAN_LINES_MAX),
             timestamps: true,
@@ -81,7 +81,8 @@ pub(super) async fn scan(
             Ok((0, _)) => (),
             Ok((lines, first)) => {
                 scan.lines += lines;
-                scan.pods += usize::from(last.replace(pod.clone()) != Some(pod));
+                scan.pods += usize::from(last.as_ref() != Some(&pod));
+                last = Some(pod);
                 if scan.first.is_empty() {
                     scan.first = first;
                 }

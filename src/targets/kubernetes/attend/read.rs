@@ -7,8 +7,8 @@ use crate::decide::rollout::{Condition, Deadline, Seen, WorkloadKind};
 use crate::model::state::Slot;
 use crate::targets::TargetError;
 use crate::targets::kubernetes::cluster::Cluster;
+use crate::targets::kubernetes::owned::Owned;
 use crate::targets::kubernetes::pods::{self, Mark, Read};
-use crate::targets::kubernetes::pods_of::{current_mark, list_pods};
 use crate::targets::kubernetes::slots::{Kind, Place};
 use k8s_openapi::api::core::v1 as api;
 use kube::api::DynamicObject;
@@ -115,10 +115,9 @@ pub(super) async fn look(
         return Ok(None);
     };
     let what = format!("could not list the pods of {place}");
-    let (pods, mark) = tokio::try_join!(
-        within(&what, list_pods(cluster, &object, place)),
-        within(&what, current_mark(cluster, &object, place)),
-    )?;
+    let owned = within(&what, Owned::of(cluster, &object, place)).await?;
+    let mark = owned.mark(&object, place);
+    let pods: Vec<api::Pod> = owned.pods(&object, place).into_iter().cloned().collect();
     let kind = workload_kind(place.kind);
     let raw = serde_json::to_value(&object).map_err(anyhow::Error::new)?;
     let is_ready = |pod: &api::Pod| pods::pod(pod, true, None).is_ready;

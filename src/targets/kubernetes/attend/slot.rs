@@ -13,6 +13,7 @@ use crate::targets::{Story, TargetError};
 use kube::api::DynamicObject;
 use regex_lite::Regex;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,8 @@ pub(super) struct Known {
     pub(super) looks: u32,
     /// Why looks failed since the last one that was answered.
     pub(super) trouble: Option<TargetError>,
+    /// Container to image, by the digests that have to run where they are known.
+    pub(super) images: BTreeMap<String, String>,
     /// What the slot's revision fixes, as it was at the first look.
     first: Option<Value>,
     told: String,
@@ -80,6 +83,9 @@ impl Watch<'_> {
     }
 
     async fn run(&self, known: &mut Known) {
+        if self.check_held(known).await == Next::End {
+            return;
+        }
         if !self.place.kind.is_workload() {
             self.stay_routed(known).await;
             return;

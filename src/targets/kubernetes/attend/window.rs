@@ -24,9 +24,7 @@ impl Watch<'_> {
     /// `done`: the look that found the rollout done.
     pub(super) async fn stay(&self, known: &mut Known, done: &Look) {
         let began = Instant::now();
-        if self.check_held(known, done).await == Next::End {
-            return;
-        }
+        Self::pin(known, done);
         let before = stable::restarts(&done.seen.pods);
         let settings = &self.target.settings;
         let drift: Vec<Duration> = settings.drift.iter().map(|time| time.0).collect();
@@ -72,7 +70,7 @@ impl Watch<'_> {
             found.extend(stable::restarts_grew(self.slot, before, &seen.pods));
         }
         found.extend(self.endpoints(&look).await);
-        found.extend(self.images(&look).await);
+        found.extend(self.images(known, &look).await);
         if when.reads_logs {
             found.extend(self.errors_logged(&look).await);
         }

@@ -161,7 +161,7 @@ pub(super) struct Past {
     pub(super) number: i64,
     pub(super) name: String,
     pub(super) created: Option<jiff::Timestamp>,
-    pub(super) pods: Option<i32>,
+    pub(super) pods: Option<i64>,
     pub(super) images: Vec<String>,
 }
 

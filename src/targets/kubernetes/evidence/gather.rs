@@ -2,20 +2,16 @@
 
 use super::describe::{self, Past};
 use super::{FILE_BYTES_MAX, Files, Rank, masked};
-use crate::decide::rollout::Pod;
-use crate::targets::TargetError;
+use crate::decide::rollout::{Container, Pod};
 use crate::targets::kubernetes::Kubernetes;
 use crate::targets::kubernetes::cluster::{Cluster, failed};
 use crate::targets::kubernetes::logs;
+use crate::targets::kubernetes::owned::{self, Owned};
 use crate::targets::kubernetes::pods;
-use crate::targets::kubernetes::pods_of::{current_mark, list_pods};
-use crate::targets::kubernetes::slots::{Kind, Place};
+use crate::targets::kubernetes::slots::Place;
 use futures_util::future::join_all;
-use k8s_openapi::api::apps::v1::{ControllerRevision, ReplicaSet};
 use k8s_openapi::api::core::v1 as api;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::api::{Api, DynamicObject, ListParams, LogParams};
-use kube::core::Selector;
 use serde_json::Value;
 
 /// Pods of a slot that are described, bad ones first.
@@ -29,7 +25,6 @@ const EVENTS_MAX: u32 = 500;
 /// One slot, and where its evidence goes.
 #[derive(Debug)]
 pub(super) struct Slotted<'a> {
-    pub(super) target: &'a Kubernetes,
     pub(super) cluster: &'a Cluster,
     pub(super) place: &'a Place,
     pub(super) files: &'a Files,
@@ -58,16 +53,14 @@ impl Slotted<'_> {
     async fn pods(&self, object: &DynamicObject) {
         let name = format!("{}.describe.txt", self.stem);
         self.files.expect(&name);
-        let read = tokio::try_join!(
-            list_pods(self.cluster, object, self.place),
-            current_mark(self.cluster, object, self.place),
-        );
-        let (raw, mark) = match read {
-            Ok(read) => read,
+        let owned = match Owned::of(self.cluster, object, self.place).await {
+            Ok(owned) => owned,
             Err(error) => return self.files.miss(&name, &error.to_string()),
         };
-        let mut all: Vec<(&api::Pod, Pod)> = raw
-            .iter()
+        let mark = owned.mark(object, self.place);
+        let mut all: Vec<(&api::Pod, Pod)> = owned
+            .pods(object, self.place)
+            .into_iter()
             .map(|one| {
                 let is_new = mark.as_ref().is_some_and(|mark| mark.is_on(&one.metadata));
                 (one, pods::pod(one, is_new, None))
@@ -140,73 +133,37 @@ impl Slotted<'_> {
     async fn history(&self, object: &DynamicObject) {
         let name = format!("{}.history.txt", self.stem);
         self.files.expect(&name);
-        let past = match self.place.kind {
-            Kind::Deployment => self.replica_sets(object).await,
-            Kind::StatefulSet | Kind::DaemonSet => self.controller_revisions(object).await,
-            Kind::Service | Kind::HttpRoute => return,
-        };
-        match past {
-            Ok(past) => self
-                .files
-                .put(Rank::History, &name, describe::history(past)),
+        let selector = owned::selector_text(object.data.pointer("/spec/selector"));
+        let params = ListParams::default().labels(&selector);
+        let namespace = &self.place.namespace;
+        match owned::sets(self.cluster, self.place.kind, namespace, params).await {
+            Ok(sets) => {
+                let uid = owned::uid(&object.metadata);
+                let own = sets
+                    .iter()
+                    .filter(|set| owned::is_owned_by(&set.metadata, uid));
+                let text = describe::history(own.map(past).collect());
+                self.files.put(Rank::History, &name, text);
+            }
             Err(error) => self.files.miss(&name, &error.to_string()),
         }
     }
+}
 
-    async fn replica_sets(&self, object: &DynamicObject) -> Result<Vec<Past>, TargetError> {
-        let client = self.cluster.client.clone();
-        let sets: Api<ReplicaSet> = Api::namespaced(client, &self.place.namespace);
-        let list = sets
-            .list(&selected(object)?)
-            .await
-            .map_err(|error| failed(error, "could not list the ReplicaSets"))?;
-        let owned = list
-            .items
-            .into_iter()
-            .filter(|set| is_owned(&set.metadata, object));
-        Ok(owned
-            .map(|set| {
-                let number = set
-                    .metadata
-                    .annotations
-                    .as_ref()
-                    .and_then(|all| all.get("deployment.kubernetes.io/revision")?.parse().ok());
-                let spec = set.spec.unwrap_or_default();
-                let template = serde_json::to_value(spec.template).unwrap_or_default();
-                Past {
-                    number: number.unwrap_or(0),
-                    name: set.metadata.name.unwrap_or_default(),
-                    created: set.metadata.creation_timestamp.map(|at| at.0),
-                    pods: spec.replicas,
-                    images: images(&template),
-                }
-            })
-            .collect())
-    }
-
-    async fn controller_revisions(&self, object: &DynamicObject) -> Result<Vec<Past>, TargetError> {
-        let client = self.cluster.client.clone();
-        let revisions: Api<ControllerRevision> = Api::namespaced(client, &self.place.namespace);
-        let list = revisions
-            .list(&selected(object)?)
-            .await
-            .map_err(|error| failed(error, "could not list the ControllerRevisions"))?;
-        let owned = list
-            .items
-            .into_iter()
-            .filter(|one| is_owned(&one.metadata, object));
-        Ok(owned
-            .map(|one| Past {
-                number: one.revision,
-                name: one.metadata.name.unwrap_or_default(),
-                created: one.metadata.creation_timestamp.map(|at| at.0),
-                pods: None,
-                images: one
-                    .data
-                    .and_then(|data| data.0.pointer("/spec/template").map(images))
-                    .unwrap_or_default(),
-            })
-            .collect())
+/// Of a ReplicaSet or a ControllerRevision.
+fn past(set: &DynamicObject) -> Past {
+    let annotations = set.metadata.annotations.as_ref();
+    let number = annotations
+        .and_then(|all| all.get("deployment.kubernetes.io/revision")?.parse().ok())
+        .or_else(|| set.data.get("revision")?.as_i64());
+    let template = ["/spec/template", "/data/spec/template"];
+    let template = template.iter().find_map(|path| set.data.pointer(path));
+    Past {
+        number: number.unwrap_or(0),
+        name: set.metadata.name.clone().unwrap_or_default(),
+        created: set.metadata.creation_timestamp.as_ref().map(|at| at.0),
+        pods: set.data.pointer("/spec/replicas").and_then(Value::as_i64),
+        images: template.map(images).unwrap_or_default(),
     }
 }
 
@@ -232,7 +189,7 @@ pub(super) async fn events(target: &Kubernetes, cluster: &Cluster, namespace: &s
 
 /// Worth its logs: not ready, restarted, or with a container that waits or ended.
 fn is_bad(pod: &Pod) -> bool {
-    let is_faulty = |one: &crate::decide::rollout::Container| {
+    let is_faulty = |one: &Container| {
         0 < one.restarts
             || one.waiting.is_some()
             || one.terminated.as_ref().is_some_and(|(code, _)| *code != 0)
@@ -249,24 +206,6 @@ fn whole_lines(bytes: &[u8], bytes_max: usize) -> String {
         bytes.get(..end).unwrap_or_default()
     };
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn selected(object: &DynamicObject) -> Result<ListParams, TargetError> {
-    let selector = object
-        .data
-        .pointer("/spec/selector")
-        .cloned()
-        .unwrap_or_default();
-    let selector: LabelSelector = serde_json::from_value(selector).map_err(anyhow::Error::new)?;
-    let selector: Selector = selector.try_into().map_err(anyhow::Error::new)?;
-    Ok(ListParams::default().labels_from(&selector))
-}
-
-fn is_owned(metadata: &ObjectMeta, object: &DynamicObject) -> bool {
-    let owners = metadata.owner_references.iter().flatten();
-    owners
-        .filter(|owner| owner.controller == Some(true))
-        .any(|owner| Some(&owner.uid) == object.metadata.uid.as_ref())
 }
 
 /// `web=shop/web:1` for each container of a template.

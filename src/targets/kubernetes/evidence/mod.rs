@@ -77,7 +77,6 @@ pub(in crate::targets::kubernetes) async fn gather(target: &Kubernetes) -> Vec<(
         let places = target.places();
         let slots = places.iter().map(|place| {
             Slotted {
-                target,
                 cluster,
                 place,
                 files: &files,

@@ -2,8 +2,8 @@
 
 use crate::targets::TargetError;
 use crate::targets::kubernetes::cluster::{Cluster, failed};
+use crate::targets::kubernetes::owned::Owned;
 use crate::targets::kubernetes::pods;
-use crate::targets::kubernetes::pods_of::{current_mark, list_pods};
 use crate::targets::kubernetes::slots::{Kind, Place, is_label, is_name};
 use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -169,12 +169,11 @@ impl Destination {
 
 async fn of_workload(cluster: &Cluster, place: &Place) -> Result<Vec<api::Pod>, TargetError> {
     let object = cluster.get(place).await?.ok_or_else(|| missing(place))?;
-    let (pods, mark) = tokio::try_join!(
-        list_pods(cluster, &object, place),
-        current_mark(cluster, &object, place),
-    )?;
-    let is_new = |pod: &api::Pod| mark.as_ref().is_some_and(|mark| mark.is_on(&pod.metadata));
-    Ok(pods.into_iter().filter(is_new).collect())
+    let owned = Owned::of(cluster, &object, place).await?;
+    let mark = owned.mark(&object, place);
+    let pods = owned.pods(&object, place).into_iter();
+    let is_new = |pod: &&api::Pod| mark.as_ref().is_some_and(|mark| mark.is_on(&pod.metadata));
+    Ok(pods.filter(is_new).cloned().collect())
 }
 
 /// The port of the pods behind a port of a Service.
