@@ -24,6 +24,7 @@ mod kill;
 mod kubernetes_traffic;
 mod kubernetes_access;
 mod kubernetes;
+mod kubernetes_watch;
 mod loopback;
 mod official_clients;
 mod payloads;

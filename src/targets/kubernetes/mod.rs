@@ -23,7 +23,6 @@ mod outlook;
 mod owned;
 mod pods;
 mod pods_by_hand;
-mod pods_of;
 mod preflight;
 mod readiness;
 mod record;

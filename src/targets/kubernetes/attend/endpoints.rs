@@ -28,6 +28,7 @@ pub(super) struct Services(pub(super) BTreeMap<String, Service>);
 pub(super) struct Service {
     /// Never empty.
     pub(super) selector: BTreeMap<String, String>,
+    has_ports: bool,
     pub(super) ready: BTreeSet<String>,
 }
 
@@ -56,8 +57,13 @@ pub(super) async fn read(
             (spec.selector, service.metadata.name, is_elsewhere)
             && !selector.is_empty()
         {
-            let ready = BTreeSet::new();
-            found.0.insert(name, Service { selector, ready });
+            let has_ports = spec.ports.is_some_and(|ports| !ports.is_empty());
+            let service = Service {
+                selector,
+                has_ports,
+                ready: BTreeSet::new(),
+            };
+            found.0.insert(name, service);
         }
     }
     if found.0.is_empty() {
@@ -68,7 +74,7 @@ pub(super) async fn read(
             continue;
         };
         if let Some(service) = found.0.get_mut(&name) {
-            service.ready.extend(ready(&object.data));
+            service.ready.extend(ready(&object.data, service.has_ports));
         }
     }
     Ok(found)
@@ -120,8 +126,9 @@ fn service_of(object: &DynamicObject) -> Option<String> {
 }
 
 /// Ready addresses, of an `EndpointSlice` or of `Endpoints`. In a slice, a condition that is absent is unknown, and unknown
-/// counts as ready (KEP-752).
-fn ready(object: &Value) -> Vec<String> {
+/// counts as ready (KEP-752). Where no pod has the port that a Service names, its slice has addresses without ports: they lead
+/// nowhere (`getEndpointPorts` of the controller leaves out what it does not find).
+fn ready(object: &Value, has_ports: bool) -> Vec<String> {
     let list = |value: &Value, key: &str| -> Vec<Value> {
         value
             .get(key)
@@ -129,9 +136,10 @@ fn ready(object: &Value) -> Vec<String> {
             .cloned()
             .unwrap_or_default()
     };
+    let leads = !has_ports || !list(object, "ports").is_empty();
     let slices = list(object, "endpoints")
         .into_iter()
-        .filter(|endpoint| endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false)))
+        .filter(|endpoint| leads && endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false)))
         .flat_map(|endpoint| list(&endpoint, "addresses"))
         .filter_map(|address| address.as_str().map(str::to_owned));
     let subsets = list(object, "subsets")
@@ -152,13 +160,17 @@ mod tests {
             {"addresses": ["10.1.0.1"], "conditions": {"ready": true}},
             {"addresses": ["10.1.0.2"], "conditions": {"ready": false}},
             {"addresses": ["10.1.0.3"], "conditions": {}},
-        ]});
-        assert_eq!(ready(&slice), ["10.1.0.1", "10.1.0.3"]);
+        ], "ports": [{"port": 8080}]});
+        assert_eq!(ready(&slice, true), ["10.1.0.1", "10.1.0.3"]);
+        let portless = json!({"endpoints": [{"addresses": ["10.1.0.1"]}], "ports": null});
+        assert!(ready(&portless, true).is_empty());
+        // A headless Service without ports.
+        assert_eq!(ready(&portless, false), ["10.1.0.1"]);
         let endpoints = json!({"subsets": [
             {"addresses": [{"ip": "10.1.0.1"}], "notReadyAddresses": [{"ip": "10.1.0.2"}]},
         ]});
-        assert_eq!(ready(&endpoints), ["10.1.0.1"]);
-        assert!(ready(&json!({"endpoints": null})).is_empty());
+        assert_eq!(ready(&endpoints, true), ["10.1.0.1"]);
+        assert!(ready(&json!({"endpoints": null}), true).is_empty());
     }
 
     #[test]
@@ -171,6 +183,7 @@ mod tests {
         };
         let service = Service {
             selector: map(&[("app", "web"), ("colour", "blue")]),
+            has_ports: true,
             ready: BTreeSet::new(),
         };
         assert!(service.selects(Some(&map(&[
