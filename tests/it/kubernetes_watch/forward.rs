@@ -22,7 +22,9 @@ async fn get(address: SocketAddr) -> io::Result<String> {
         stream.read_to_string(&mut answer).await?;
         Ok(answer.lines().next().unwrap_or_default().to_owned())
     };
-    timeout(Duration::from_secs(15), asking).await.expect("an answer in time")
+    timeout(Duration::from_secs(15), asking)
+        .await
+        .expect("an answer in time")
 }
 
 /// Files and sockets that this process has open.
@@ -51,10 +53,16 @@ async fn a_hundred_connections_leave_nothing_behind() {
             assert_eq!(get(address).await.unwrap(), "HTTP/1.1 200 Status");
         }
     }
-    assert!(open_files() <= before + 8, "{before} files open, then {}", open_files());
+    assert!(
+        open_files() <= before + 8,
+        "{before} files open, then {}",
+        open_files()
+    );
     drop(target);
     tokio::task::yield_now().await;
-    get(direct).await.expect_err("the listener ends with its target");
+    get(direct)
+        .await
+        .expect_err("the listener ends with its target");
 }
 
 #[tokio::test]
@@ -62,7 +70,14 @@ async fn it_leads_to_the_newest_revision_and_resets_when_nobody_is_there() {
     let Some((cluster, space)) = start().await else {
         return;
     };
-    let answers = |status: &str| annotated("web", "shop/web:1", 1, &json!({"lastgood-test/http": status}));
+    let answers = |status: &str| {
+        annotated(
+            "web",
+            "shop/web:1",
+            1,
+            &json!({"lastgood-test/http": status}),
+        )
+    };
     space.apply_object(&answers("200")).await;
     space.wait_rolled_out("deployment/web").await;
     let slots = ["deployment/web"];
@@ -81,8 +96,12 @@ async fn it_leads_to_the_newest_revision_and_resets_when_nobody_is_there() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(seen.contains("HTTP/1.1 500 Status"), "{seen:?}");
-    space.patch("deployment/web", json!({"spec": {"replicas": 0}})).await;
-    space.wait_pods("app=web", "none is left", <[_]>::is_empty).await;
+    space
+        .patch("deployment/web", json!({"spec": {"replicas": 0}}))
+        .await;
+    space
+        .wait_pods("app=web", "none is left", <[_]>::is_empty)
+        .await;
     let error = get(address).await.expect_err("nobody is there");
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}");
 }
@@ -98,11 +117,37 @@ async fn what_is_not_there_or_not_allowed_is_refused() {
     let slots = ["deployment/web"];
     let admins = target(&cluster, &admin(&cluster), &space, &slots, &json!({}));
     refused(admins.as_ref(), "deployment/web", "expected KIND/NAME:PORT").await;
-    refused(admins.as_ref(), "deployment/other:80", "there is no deployment other").await;
-    refused(admins.as_ref(), "service/web:81", "expected one of: 80 (http)").await;
-    refused(admins.as_ref(), "deployment/web:metrics", "expected one of: 8080").await;
-    let nobodys = target(&cluster, &cluster.kubeconfig(User::Nobody), &space, &slots, &json!({}));
-    refused(nobodys.as_ref(), "deployment/web:8080", "may not forward ports").await;
+    refused(
+        admins.as_ref(),
+        "deployment/other:80",
+        "there is no deployment other",
+    )
+    .await;
+    refused(
+        admins.as_ref(),
+        "service/web:81",
+        "expected one of: 80 (http)",
+    )
+    .await;
+    refused(
+        admins.as_ref(),
+        "deployment/web:metrics",
+        "expected one of: 8080",
+    )
+    .await;
+    let nobodys = target(
+        &cluster,
+        &cluster.kubeconfig(User::Nobody),
+        &space,
+        &slots,
+        &json!({}),
+    );
+    refused(
+        nobodys.as_ref(),
+        "deployment/web:8080",
+        "may not forward ports",
+    )
+    .await;
 }
 
 async fn refused(target: &dyn Target, to: &str, text: &str) {

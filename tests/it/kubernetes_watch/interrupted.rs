@@ -1,6 +1,6 @@
 //! The way to the API server while it is watched: watches that end, answers that do not come, permissions that are missing.
 
-use super::{attend, asked, start, target, Told};
+use super::{Told, asked, attend, start, target};
 use crate::cluster::{Trick, User};
 use lastgood::model::state::{Revision, Slot, Wanted};
 use lastgood::targets::TargetError;
@@ -17,7 +17,12 @@ async fn watches_that_end_and_answers_that_fail_do_not_end_it() {
     let kubeconfig = proxy.kubeconfig(User::Admin);
     let target = target(&cluster, &kubeconfig, &space, &["deployment/web"], &more);
     proxy.play("GET", "watch=true", 1, Trick::Gone);
-    proxy.play("GET", "/pods", 3, Trick::TooManyRequests { retry_after_s: 1 });
+    proxy.play(
+        "GET",
+        "/pods",
+        3,
+        Trick::TooManyRequests { retry_after_s: 1 },
+    );
     proxy.play("GET", "/replicasets", 4, Trick::Refuse);
     let told = Told::default();
     let (attended, ()) = tokio::join!(attend(target.as_ref(), &told), async {
@@ -51,7 +56,11 @@ async fn what_may_not_be_read_is_told_once_and_the_rest_is_watched() {
     assert_eq!(attended.sightings, []);
     let lines = told.lines();
     let about = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
-    assert_eq!(about("could not look at services and their endpoints"), 1, "{lines:#?}");
+    assert_eq!(
+        about("could not look at services and their endpoints"),
+        1,
+        "{lines:#?}"
+    );
     assert_eq!(about("could not look at the logs"), 1, "{lines:#?}");
 }
 

@@ -1,6 +1,6 @@
 //! Each symptom that only shows once a rollout is done, and the rollouts that are waited for first.
 
-use super::{admin, annotated, asked, attend, held, sighted, start, target, Told};
+use super::{Told, admin, annotated, asked, attend, held, sighted, start, target};
 use crate::cluster::{User, manifest};
 use lastgood::model::sighting::Symptom;
 use lastgood::model::verdict::Severity;
@@ -25,7 +25,10 @@ async fn a_rollout_under_way_is_waited_for_and_what_is_well_is_well() {
     // Both windows begin together, when the rollout is done.
     assert!(Duration::from_secs(6) <= attended.watched, "{attended:?}");
     let lines = told.lines();
-    assert!(lines.iter().any(|line| line.contains("of 3 updated")), "{lines:#?}");
+    assert!(
+        lines.iter().any(|line| line.contains("of 3 updated")),
+        "{lines:#?}"
+    );
     assert_eq!(lines.last().unwrap(), "deployment/web: the rollout is done");
     let mut unique = lines.clone();
     unique.dedup();
@@ -38,11 +41,20 @@ async fn what_crashes_ends_the_watching_early() {
         return;
     };
     space.deployment("web", "shop/web:1-crash", 2).await;
-    let target = target(&cluster, &admin(&cluster), &space, &["deployment/web"], &json!({}));
+    let target = target(
+        &cluster,
+        &admin(&cluster),
+        &space,
+        &["deployment/web"],
+        &json!({}),
+    );
     let attended = attend(target.as_ref(), &Told::default()).await;
     let worst = attended.sightings.first().unwrap();
     assert_eq!(worst.severity, Severity::Critical, "{attended:#?}");
-    assert_eq!(sighted(&attended, Symptom::CrashLoop).severity, Severity::Critical);
+    assert_eq!(
+        sighted(&attended, Symptom::CrashLoop).severity,
+        Severity::Critical
+    );
     assert!(attended.watched < Duration::from_secs(30), "{attended:?}");
 }
 
@@ -53,11 +65,21 @@ async fn a_container_that_dies_after_the_rollout_is_seen() {
     };
     space.deployment("web", "shop/web:1-dies-later", 2).await;
     let more = json!({"stable": "8s"});
-    let target = target(&cluster, &admin(&cluster), &space, &["deployment/web"], &more);
+    let target = target(
+        &cluster,
+        &admin(&cluster),
+        &space,
+        &["deployment/web"],
+        &more,
+    );
     let attended = attend(target.as_ref(), &Told::default()).await;
     let sighting = sighted(&attended, Symptom::RestartsGrow);
     assert_eq!(sighting.severity, Severity::Serious);
-    assert!(sighting.what.contains("since the rollout was done"), "{}", sighting.what);
+    assert!(
+        sighting.what.contains("since the rollout was done"),
+        "{}",
+        sighting.what
+    );
 }
 
 #[tokio::test]
@@ -70,11 +92,23 @@ async fn a_service_that_leads_nowhere_is_seen() {
     service["spec"]["ports"][0]["targetPort"] = json!("nowhere");
     space.apply_object(&service).await;
     space.wait_rolled_out("deployment/web").await;
-    let target = target(&cluster, &admin(&cluster), &space, &["deployment/web"], &json!({}));
+    let target = target(
+        &cluster,
+        &admin(&cluster),
+        &space,
+        &["deployment/web"],
+        &json!({}),
+    );
     let attended = attend(target.as_ref(), &Told::default()).await;
     let sighting = sighted(&attended, Symptom::NoEndpoints);
     assert_eq!(sighting.severity, Severity::Critical);
-    assert!(sighting.what.contains("2 of 2 pods that it selects are ready"), "{}", sighting.what);
+    assert!(
+        sighting
+            .what
+            .contains("2 of 2 pods that it selects are ready"),
+        "{}",
+        sighting.what
+    );
     assert!(attended.watched < Duration::from_secs(15));
 }
 
@@ -99,7 +133,8 @@ async fn who_changes_it_back_is_named() {
     let sighting = sighted(&attended, Symptom::DriftedBack);
     assert_eq!(sighting.severity, Severity::Serious);
     assert!(
-        sighting.what.contains("the pod template was changed") && sighting.what.contains("argocd-controller"),
+        sighting.what.contains("the pod template was changed")
+            && sighting.what.contains("argocd-controller"),
         "{}",
         sighting.what
     );
@@ -113,12 +148,26 @@ async fn a_slot_that_holds_something_else_from_the_start_is_told() {
     };
     space.deployment("web", "shop/web:1", 1).await;
     space.wait_rolled_out("deployment/web").await;
-    let target = target(&cluster, &admin(&cluster), &space, &["deployment/web"], &json!({}));
+    let target = target(
+        &cluster,
+        &admin(&cluster),
+        &space,
+        &["deployment/web"],
+        &json!({}),
+    );
     let held = held(target.as_ref()).await;
     space.set_image("deployment/web", "shop/web:2").await;
-    let attended = target.attend(&held, &Told::default()).await.unwrap().unwrap();
+    let attended = target
+        .attend(&held, &Told::default())
+        .await
+        .unwrap()
+        .unwrap();
     let sighting = sighted(&attended, Symptom::DriftedBack);
-    assert!(sighting.what.contains("was put in place"), "{}", sighting.what);
+    assert!(
+        sighting.what.contains("was put in place"),
+        "{}",
+        sighting.what
+    );
 }
 
 #[tokio::test]
@@ -154,11 +203,19 @@ async fn error_lines_of_now_count_and_old_ones_do_not() {
     let new = "error: no database, password hunter22\n".repeat(4);
     let old = "@-600 error: long ago\n".repeat(50);
     let logs = json!({"lastgood-test/logs": format!("{old}{new}")});
-    space.apply_object(&annotated("web", "shop/web:1", 2, &logs)).await;
+    space
+        .apply_object(&annotated("web", "shop/web:1", 2, &logs))
+        .await;
     let told = Told::default();
     for (max, is_much) in [(8, false), (7, true)] {
         let more = json!({"log-errors": "^error", "log-errors-max": max, "stable": "2s"});
-        let target = target(&cluster, &admin(&cluster), &space, &["deployment/web"], &more);
+        let target = target(
+            &cluster,
+            &admin(&cluster),
+            &space,
+            &["deployment/web"],
+            &more,
+        );
         let attended = attend(target.as_ref(), &told).await;
         if is_much {
             let what = &sighted(&attended, Symptom::ErrorsLogged).what;

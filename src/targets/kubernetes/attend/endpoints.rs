@@ -139,7 +139,9 @@ fn ready(object: &Value, has_ports: bool) -> Vec<String> {
     let leads = !has_ports || !list(object, "ports").is_empty();
     let slices = list(object, "endpoints")
         .into_iter()
-        .filter(|endpoint| leads && endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false)))
+        .filter(|endpoint| {
+            leads && endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false))
+        })
         .flat_map(|endpoint| list(&endpoint, "addresses"))
         .filter_map(|address| address.as_str().map(str::to_owned));
     let subsets = list(object, "subsets")
