@@ -145,12 +145,8 @@ async fn a_run_that_was_killed_at_zero_is_resumed() {
     }
     space.behaves(&digest(&release), "good").await;
     let told = Told::default();
-    let again = bring(
-        &*target,
-        "deployment/web",
-        &good,
-        &facts(&told, Some(&release)),
-    );
+    let facts = facts(&told, Some(&release));
+    let again = bring(&*target, "deployment/web", &good, &facts);
     let changes = tokio::time::timeout(Duration::from_secs(60), again)
         .await
         .unwrap()

@@ -1,10 +1,9 @@
-//! Traffic, records and emergencies against a real API server: what the Kubernetes target does to Services, HTTPRoutes and
+//! Traffic, records and emergencies against a real API server: what the Kubernetes target does to Services and
 //! workloads that do not come up. Rollouts that go well are tested elsewhere.
 
 mod emergency;
 mod record;
 mod restore;
-mod route;
 mod service;
 
 use crate::cluster::{Cluster, Space, User};

@@ -332,3 +332,6 @@ fn unreadable(slot: &Slot, revision: &Revision) -> TargetError {
         next: "record the release again: lastgood record".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
