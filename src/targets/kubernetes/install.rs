@@ -49,6 +49,9 @@ pub(super) async fn install(
             "the next `kubectl apply` of the replaced manifest brings the bad release back: apply the one of the good release",
         );
     }
+    if emergency::is_at_zero(&replaced.after) {
+        return emergency::resume(kubernetes, &place, slot, facts.story).await;
+    }
     let gave_up = Deadline::new(replaced.before.rollout().progressing);
     match rollout::wait(kubernetes, &place, gave_up, facts.story, slot).await {
         Err(TargetError::Unhealthy { .. }) if facts.emergency => {

@@ -58,10 +58,12 @@ where
                     }
                 }
                 Ok(None) => return Ok(None),
-                Err(error) => match fatal(error) {
-                    Some(error) => return Err(failed(error, &self.what)),
-                    None => tracing::debug!(what = self.what, "a watch is begun again"),
-                },
+                Err(error) => {
+                    if let Some(error) = fatal(error) {
+                        return Err(failed(error, &self.what));
+                    }
+                    tracing::debug!(what = self.what, "a watch is begun again");
+                }
             }
         }
     }

@@ -147,7 +147,7 @@ async fn a_run_that_was_killed_at_zero_is_resumed() {
     let told = Told::default();
     let facts = facts(&told, Some(&release));
     let again = bring(&*target, "deployment/web", &good, &facts);
-    let changes = tokio::time::timeout(Duration::from_secs(60), again)
+    let changes = tokio::time::timeout(Duration::from_mins(1), again)
         .await
         .unwrap()
         .unwrap();
@@ -159,4 +159,22 @@ async fn a_run_that_was_killed_at_zero_is_resumed() {
         at(&web, "/metadata/annotations/lastgood.dev~1replicas"),
         &Value::Null
     );
+}
+
+#[tokio::test]
+async fn another_release_does_not_stay_at_zero_either() {
+    let Some(cluster) = Cluster::start().await else {
+        return;
+    };
+    let (space, release, target) = shop(&cluster, "atzero", 2).await;
+    let left_behind = json!({"metadata": {"annotations": {"lastgood.dev/replicas": "2"}}, "spec": {"replicas": 0}});
+    space.patch("deployment/web", left_behind).await;
+    let told = Told::default();
+    let facts = facts(&told, Some(&release));
+    let good = super::pin(&release, "deployment/web").revision.0.clone();
+    bring(&*target, "deployment/web", &good, &facts)
+        .await
+        .unwrap();
+    assert_eq!(ready(&space).await.len(), 2);
+    assert_eq!(super::held(&*target, "deployment/web").await, good);
 }

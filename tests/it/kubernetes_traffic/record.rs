@@ -24,7 +24,7 @@ async fn a_moved_tag_is_recorded_by_the_digest_that_runs() {
     let release = recorded(&*target).await;
     let pin = super::pin(&release, "deployment/web");
     let pinned = format!("shop/web@{digest}");
-    assert_eq!(pin.images, [pinned.clone()]);
+    assert_eq!(pin.images, std::slice::from_ref(&pinned));
     let whole: &Value = pin.recorded.as_ref().unwrap();
     assert_eq!(
         at(whole, "/template/spec/containers/0/image"),

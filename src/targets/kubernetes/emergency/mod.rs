@@ -71,6 +71,11 @@ pub(super) async fn resume(
     Err(rungs.still_down())
 }
 
+/// Whether an emergency step has scaled it to 0, and nothing has scaled it back.
+pub(super) fn is_at_zero(object: &DynamicObject) -> bool {
+    scale::remembered(object).is_some() && scale::replicas(object) == 0
+}
+
 /// What every rung needs.
 struct Rungs<'a> {
     cluster: &'a Cluster,

@@ -57,14 +57,16 @@ pub(super) async fn back(rungs: &Rungs<'_>) -> Result<(), TargetError> {
     let Some(text) = remembered(&object) else {
         return Ok(());
     };
-    let count: u32 = text.parse().map_err(|_| TargetError::Refused {
-        what: format!(
-            "{} is scaled to 0 and its annotation {REPLICAS} holds {text:?}, expected a number",
-            rungs.place
-        ),
-        allow: None,
-        next: "scale it up by hand and remove the annotation".to_owned(),
-    })?;
+    let Ok(count) = text.parse::<u32>() else {
+        return Err(TargetError::Refused {
+            what: format!(
+                "{} is scaled to 0 and its annotation {REPLICAS} holds {text:?}, expected a number",
+                rungs.place
+            ),
+            allow: None,
+            next: "scale it up by hand and remove the annotation".to_owned(),
+        });
+    };
     if replicas(&object) == 0 {
         gone(rungs, &object).await?;
     }
@@ -113,12 +115,12 @@ fn path() -> String {
     format!("/metadata/annotations/{}", pointer_part(REPLICAS))
 }
 
-fn remembered(object: &DynamicObject) -> Option<&str> {
+pub(super) fn remembered(object: &DynamicObject) -> Option<&str> {
     object.annotations().get(REPLICAS).map(String::as_str)
 }
 
 /// Absent means 1, as the API has it.
-fn replicas(object: &DynamicObject) -> u32 {
+pub(super) fn replicas(object: &DynamicObject) -> u32 {
     let count = object
         .data
         .pointer("/spec/replicas")

@@ -10,7 +10,7 @@ use super::cluster::Cluster;
 use super::config_maps;
 use super::owned::list_pods;
 use super::readiness::{is_ending, is_ready};
-use super::slots::{Kind, Place};
+use super::slots::Kind;
 use super::workload::{self, Observed};
 use super::{route, service, template};
 use crate::decide::rollout::{Standing, standing};

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use weights::Weights;
 
 /// Gateways take new weights within seconds.
-const GATEWAY_WAIT_MAX: Duration = Duration::from_secs(60);
+const GATEWAY_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// The weights that a route has now, `None` when there is no such route.
 ///

@@ -39,7 +39,7 @@ impl Server {
         if path == group {
             return (
                 StatusCode::OK,
-                json!({"kind": "APIResourceList", "groupVersion": &group[6..], "resources": [
+                json!({"kind": "APIResourceList", "groupVersion": group.trim_start_matches("/apis/"), "resources": [
                     {"name": "httproutes", "singularName": "httproute", "namespaced": true, "kind": "HTTPRoute", "verbs": ["get"]}]}),
             );
         }
@@ -261,17 +261,13 @@ async fn other_backends_and_other_drivers_are_refused() {
             &format!("driven by {driver}"),
         );
         server.edit(|route| {
-            drop(
-                route["metadata"]
-                    .as_object_mut()
-                    .unwrap()
-                    .shift_remove(place),
-            )
+            let metadata = route["metadata"].as_object_mut().unwrap();
+            metadata.shift_remove(place);
         });
     }
     // Argo CD owns nothing of the weights; whether it undoes the change is a hazard, not a refusal of the route.
     server.edit(|route| {
-        route["metadata"]["annotations"] = json!({"argocd.argoproj.io/tracking-id": "shop:web"})
+        route["metadata"]["annotations"] = json!({"argocd.argoproj.io/tracking-id": "shop:web"});
     });
     bring(&target, now, GOOD).await.unwrap();
 }

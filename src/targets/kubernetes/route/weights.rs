@@ -139,12 +139,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn route(rules: Value) -> Value {
+    fn route(rules: &Value) -> Value {
         json!({"spec": {"rules": rules}})
     }
 
     #[track_caller]
-    fn check(rules: Value, expected: &str) {
+    fn check(rules: &Value, expected: &str) {
         let weights = Weights::of(&route(rules), "shop").unwrap();
         assert_eq!(weights.revision().0, expected);
         assert_eq!(Weights::parse(&weights.revision()), Some(weights));
@@ -153,30 +153,30 @@ mod tests {
     #[test]
     fn a_route_is_its_weights() {
         check(
-            json!([
+            &json!([
                 {"backendRefs": [{"name": "stable", "weight": 90, "port": 80}, {"name": "canary", "weight": 10, "port": 80}]},
                 {"backendRefs": [{"name": "web", "port": 80}]},
             ]),
             "rule0:stable=90,canary=10;rule1:web=1",
         );
         check(
-            json!([{"filters": []}, {"backendRefs": [{"name": "a", "namespace": "shop"}, {"name": "a", "namespace": "other", "weight": 0}]}]),
+            &json!([{"filters": []}, {"backendRefs": [{"name": "a", "namespace": "shop"}, {"name": "a", "namespace": "other", "weight": 0}]}]),
             "rule0:;rule1:a=1,other/a=0",
         );
         check(
-            json!([{"backendRefs": [{"name": "a", "port": 80}, {"name": "a", "port": 81}]}]),
+            &json!([{"backendRefs": [{"name": "a", "port": 80}, {"name": "a", "port": 81}]}]),
             "rule0:a:80=1,a:81=1",
         );
     }
 
     #[test]
     fn what_cannot_be_told_apart_is_refused() {
-        let refused = |rules: Value| Weights::of(&route(rules), "shop").unwrap_err();
-        let twice = refused(json!([{"backendRefs": [{"name": "a"}, {"name": "a"}]}]));
+        let refused = |rules: &Value| Weights::of(&route(rules), "shop").unwrap_err();
+        let twice = refused(&json!([{"backendRefs": [{"name": "a"}, {"name": "a"}]}]));
         assert_eq!(twice, "rule 0: found a twice, expected each backend once");
-        let much = refused(json!([{"backendRefs": [{"name": "a", "weight": 1_000_001}]}]));
+        let much = refused(&json!([{"backendRefs": [{"name": "a", "weight": 1_000_001}]}]));
         assert!(much.contains("1000001"), "{much}");
-        assert!(refused(json!([])).contains("no backend"));
+        assert!(refused(&json!([])).contains("no backend"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The endpoint controllers follow a new selector within seconds.
-const ENDPOINTS_WAIT_MAX: Duration = Duration::from_secs(60);
+const ENDPOINTS_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Returns when every address that gets traffic is a pod of the wanted colour, and there is at least one.
 ///

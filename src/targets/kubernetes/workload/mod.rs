@@ -259,12 +259,12 @@ fn phase(workload: &Workload, object: &DynamicObject) -> Phase {
         }
     };
     let annotations = object.metadata.annotations.as_ref();
-    if old_remain || !workload.is_observed() {
-        Phase::Moving
-    } else if workload.wanted == 0
-        && annotations.is_some_and(|annotations| annotations.contains_key(REPLICAS))
-    {
+    let is_remembered = annotations.is_some_and(|annotations| annotations.contains_key(REPLICAS));
+    // First: nothing but being scaled back ends this, however many pods are still ending.
+    if workload.wanted == 0 && is_remembered {
         Phase::Stopped
+    } else if old_remain || !workload.is_observed() {
+        Phase::Moving
     } else {
         Phase::Running
     }

@@ -83,7 +83,7 @@ fn pair() -> impl Strategy<Value = (Rule, Rule)> {
 
 /// The share of each backend in millionths.
 fn shares(rule: &Rule) -> Vec<f64> {
-    let all = total(rule) as f64;
+    let all: f64 = rule.iter().map(|(_, weight)| f64::from(*weight)).sum();
     rule.iter()
         .map(|(_, weight)| f64::from(*weight) / all)
         .collect()
