@@ -25,6 +25,7 @@ mod kubernetes_traffic;
 mod kubernetes_access;
 mod kubernetes;
 mod kubernetes_watch;
+mod kubernetes;
 mod loopback;
 mod official_clients;
 mod payloads;
