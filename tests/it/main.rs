@@ -26,6 +26,7 @@ mod kubernetes_access;
 mod kubernetes;
 mod kubernetes_watch;
 mod kubernetes;
+mod kubernetes_traffic;
 mod loopback;
 mod official_clients;
 mod payloads;

@@ -121,40 +121,6 @@ pub(super) async fn replace_template(
     Err(conflict(slot, &found, from))
 }
 
-/// The one write of a count: what our own emergency step remembered when it scaled to 0. Nothing to do where none is remembered.
-pub(super) async fn scale_back(
-    kubernetes: &Kubernetes,
-    current: &Observed,
-) -> Result<(), TargetError> {
-    let annotations = current.object.metadata.annotations.as_ref();
-    let Some(text) = annotations.and_then(|annotations| annotations.get(workload::REPLICAS)) else {
-        return Ok(());
-    };
-    let count: u32 = text.parse().map_err(|_not_a_number| TargetError::Refused {
-        what: format!(
-            "{}: found {}: {text:?}, expected the number of replicas",
-            current.place,
-            workload::REPLICAS
-        ),
-        allow: None,
-        next: format!(
-            "scale it by hand: kubectl scale {} --replicas=N",
-            current.place.name
-        ),
-    })?;
-    let version = &current.object.metadata.resource_version;
-    let operations = vec![
-        json!({"op": "test", "path": "/metadata/resourceVersion", "value": version}),
-        json!({"op": "add", "path": "/spec/replicas", "value": count}),
-        json!({"op": "remove", "path": "/metadata/annotations/lastgood.dev~1replicas"}),
-    ];
-    match patch(kubernetes, &current.place, operations, false).await? {
-        Answer::Stored(_) => Ok(()),
-        Answer::Refused(status) => Err(patch::refused(&current.place, &status)),
-        Answer::Lost(what) => Err(TargetError::OutcomeUnknown { what }),
-    }
-}
-
 fn operations(
     kubernetes: &Kubernetes,
     current: &Observed,

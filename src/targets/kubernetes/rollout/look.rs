@@ -1,7 +1,6 @@
 //! One look at a workload and its pods, with what explains them: nodes of pods that are not ready, and warnings.
 //! What may not be read is left out: permission for nodes and events helps and is not needed.
 
-use super::super::Kubernetes;
 use super::super::cluster::Cluster;
 use super::super::owned::Owned;
 use super::super::pods::{self, Mark, Read};
@@ -28,14 +27,7 @@ pub(super) struct Look {
     pub(super) seen: Seen,
 }
 
-/// One look, as `decide::rollout` judges it. What depends on our own clock is left false.
-pub(in super::super) async fn seen(
-    kubernetes: &Kubernetes,
-    place: &Place,
-) -> Result<Seen, TargetError> {
-    Ok(look(kubernetes.cluster().await?, place).await?.seen)
-}
-
+/// What depends on our own clock is left false.
 pub(super) async fn look(cluster: &Cluster, place: &Place) -> Result<Look, TargetError> {
     let object = cluster.get(place).await?.ok_or_else(|| missing(place))?;
     let owned = Owned::of(cluster, &object, place).await?;

@@ -5,8 +5,6 @@ mod images;
 mod look;
 mod told;
 
-pub(super) use look::seen;
-
 use super::Kubernetes;
 use super::cluster::Cluster;
 use super::pods_by_hand;

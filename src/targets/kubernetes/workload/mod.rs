@@ -98,21 +98,6 @@ pub(super) async fn existing(
         .ok_or_else(|| missing(place))
 }
 
-/// The images by the digests that run now, whatever was known before. Those that are not known stay as written.
-pub(super) async fn running_images(
-    kubernetes: &Kubernetes,
-    observed: &Observed,
-) -> Result<Images, TargetError> {
-    let cluster = kubernetes.cluster().await?;
-    let owned = Owned::of(cluster, &observed.object, &observed.place).await?;
-    Ok(running(
-        &observed.template,
-        &observed.place,
-        &observed.object,
-        &owned,
-    ))
-}
-
 pub(super) fn missing(place: &Place) -> TargetError {
     TargetError::Refused {
         what: format!("{place} does not exist"),

@@ -2,7 +2,7 @@ use super::*;
 use serde_json::json;
 
 #[track_caller]
-fn check(kind: &str, spec: Value, status: Value, expected: Phase) {
+fn check(kind: &str, spec: &Value, status: &Value, expected: Phase) {
     let place = Place::parse(&format!("{kind}/web"), "shop").unwrap();
     let object: DynamicObject = serde_json::from_value(json!({
         "apiVersion": "apps/v1", "kind": place.kind.name(),
@@ -17,14 +17,14 @@ fn check(kind: &str, spec: Value, status: Value, expected: Phase) {
 fn the_phase_of_a_deployment_follows_its_counts() {
     let three = || json!({"replicas": 3});
     let all = json!({"observedGeneration": 5, "replicas": 3, "updatedReplicas": 3});
-    check("deployment", three(), all, Phase::Running);
+    check("deployment", &three(), &all, Phase::Running);
     let late = json!({"observedGeneration": 4, "replicas": 3, "updatedReplicas": 3});
-    check("deployment", three(), late, Phase::Moving);
+    check("deployment", &three(), &late, Phase::Moving);
     // The controller saw the change and has made nothing yet.
     let none = json!({"observedGeneration": 5, "replicas": 3});
-    check("deployment", three(), none, Phase::Moving);
+    check("deployment", &three(), &none, Phase::Moving);
     let zero = json!({"observedGeneration": 5});
-    check("deployment", json!({"replicas": 0}), zero, Phase::Stopped);
+    check("deployment", &json!({"replicas": 0}), &zero, Phase::Stopped);
 }
 
 #[test]
@@ -34,16 +34,21 @@ fn the_phase_of_the_others_follows_theirs() {
             "currentRevision": now, "updateRevision": update})
     };
     let three = || json!({"replicas": 3});
-    check("statefulset", three(), status(3, "b", "b"), Phase::Running);
-    check("statefulset", three(), status(1, "a", "b"), Phase::Moving);
+    check(
+        "statefulset",
+        &three(),
+        &status(3, "b", "b"),
+        Phase::Running,
+    );
+    check("statefulset", &three(), &status(1, "a", "b"), Phase::Moving);
     // One pod hangs on the bad revision after the way back (kubernetes/kubernetes#67250).
-    check("statefulset", three(), status(2, "a", "a"), Phase::Moving);
+    check("statefulset", &three(), &status(2, "a", "a"), Phase::Moving);
     let parted = json!({"replicas": 3, "updateStrategy": {"rollingUpdate": {"partition": 2}}});
-    check("statefulset", parted, status(1, "a", "b"), Phase::Running);
+    check("statefulset", &parted, &status(1, "a", "b"), Phase::Running);
     let nodes = |updated: u32| {
         json!({"observedGeneration": 5, "desiredNumberScheduled": 2, "currentNumberScheduled": 2,
             "updatedNumberScheduled": updated})
     };
-    check("daemonset", json!({}), nodes(2), Phase::Running);
-    check("daemonset", json!({}), nodes(1), Phase::Moving);
+    check("daemonset", &json!({}), &nodes(2), Phase::Running);
+    check("daemonset", &json!({}), &nodes(1), Phase::Moving);
 }
