@@ -11,6 +11,7 @@ use crate::targets::TargetError;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{DynamicObject, ListParams};
 use serde_json::Value;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// The number of a ReplicaSet, as the Deployment's controller counts.
@@ -43,7 +44,7 @@ pub(super) async fn kept(
         .filter(|set| is_owned_by(&set.metadata, observed.uid()))
         .filter_map(|set| read(place.kind, set))
         .collect();
-    kept.sort_by(|a, b| b.number.cmp(&a.number));
+    kept.sort_by_key(|kept| Reverse(kept.number));
     Ok(kept)
 }
 

@@ -86,7 +86,7 @@ fn by_name(path: &str, old: &[Value], new: &[Value], is_secret: bool, lines: &mu
             .find(|item| name_of(item) == Some(name))
             .cloned()
     };
-    let is_env = path.ends_with(".env");
+    let is_env = path.rsplit('.').next() == Some("env");
     for name in all {
         let (old, new) = (find(old, name), find(new, name));
         if is_env {

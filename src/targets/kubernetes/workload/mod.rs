@@ -78,12 +78,11 @@ pub(super) async fn observe(
     let Some(object) = noticed(cluster, place).await? else {
         return Ok(None);
     };
-    let known = match known_images(kubernetes, &object)? {
-        Some(images) => images,
-        None => {
-            let owned = Owned::of(cluster, &object, place).await?;
-            learn(kubernetes, place, &object, &owned)?
-        }
+    let known = if let Some(images) = known_images(kubernetes, &object)? {
+        images
+    } else {
+        let owned = Owned::of(cluster, &object, place).await?;
+        learn(kubernetes, place, &object, &owned)?
     };
     Ok(Some(observed(kubernetes, place, object, known)?))
 }
