@@ -60,7 +60,8 @@ pub(super) fn resource(kind: Kind) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind.name()))
 }
 
-/// The status code of an answer that is an error; `None` when there was no answer.
+/// The status code of an answer that is an error: 409 and 422 of a change that named a version, 410 of a watch. `None`: there
+/// was no answer.
 pub(super) fn code(error: &Error) -> Option<u16> {
     match error {
         Error::Api(status) => Some(status.code),
@@ -68,29 +69,9 @@ pub(super) fn code(error: &Error) -> Option<u16> {
     }
 }
 
-/// Whether the object changed under a change that named its version: read again and decide again. A JSON patch whose `test`
-/// does not hold is 422 (kubernetes/kubernetes: `staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go`).
-pub(super) fn is_conflict(error: &Error) -> bool {
-    match error {
-        Error::Api(status) if status.code == 422 => {
-            let text = status.message.to_ascii_lowercase();
-            text.contains("test failed")
-                || text.contains("testing value")
-                || text.contains("testing path")
-        }
-        Error::Api(status) => status.code == 409 && status.reason != "AlreadyExists",
-        _ => false,
-    }
-}
-
 /// Whether there is no such object, or no such kind of object.
 pub(super) fn is_absent(error: &Error) -> bool {
     code(error) == Some(404)
-}
-
-/// Whether a watch or a list began at a version that the server has forgotten: list anew.
-pub(super) fn is_expired(error: &Error) -> bool {
-    code(error) == Some(410)
 }
 
 /// Whether the account may not do it.

@@ -86,7 +86,7 @@ pub(super) async fn moved_tags(
     };
     let asked = images.iter().filter_map(|(written, pinned)| {
         let reference: Reference = written.parse().ok()?;
-        let recorded = pinned.parse::<Reference>().ok()?.digest()?.clone();
+        let recorded = pinned.parse::<Reference>().ok()?.digest()?;
         reference.tag()?;
         Some((written, reference, recorded))
     });
@@ -94,7 +94,7 @@ pub(super) async fn moved_tags(
         let registry = &registry;
         async move {
             let now = registry.moved(&reference, &recorded).await;
-            moved_text(written, &recorded, now)
+            moved_text(written, &recorded, &now)
         }
     });
     join_all(answers).await.into_iter().flatten().collect()
@@ -103,7 +103,7 @@ pub(super) async fn moved_tags(
 fn moved_text(
     written: &str,
     recorded: &Digest,
-    now: Result<Option<Digest>, RegistryError>,
+    now: &Result<Option<Digest>, RegistryError>,
 ) -> Option<String> {
     match now {
         Ok(Some(now)) => Some(format!(

@@ -227,7 +227,7 @@ mod tests {
             operation: operation.to_owned(),
             holder: "run 7 attempt 1".to_owned(),
             now: now.parse().unwrap(),
-            length: Duration::from_secs(60),
+            length: Duration::from_mins(1),
         }
     }
 

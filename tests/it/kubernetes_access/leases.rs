@@ -14,7 +14,7 @@ fn claim(operation: &str, now: &str) -> Claim {
         operation: operation.to_owned(),
         holder: "run 7 attempt 1".to_owned(),
         now: now.parse::<Timestamp>().unwrap(),
-        length: Duration::from_secs(60),
+        length: Duration::from_mins(1),
     }
 }
 

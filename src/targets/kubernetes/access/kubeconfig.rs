@@ -107,20 +107,18 @@ fn context(
         .iter()
         .find(|named| named.name == name)
         .and_then(|named| named.context.clone());
-    match context {
-        Some(context) => Ok((name.to_owned(), context)),
-        None => {
-            let names = kubeconfig.contexts.iter().map(|named| named.name.as_str());
-            let names: Vec<&str> = names.take(NAMES_MAX).collect();
-            Err(refused(
-                format!(
-                    "{from} has no context {name:?}; it has {}",
-                    names.join(", ")
-                ),
-                "correct `context` in the settings of the target, or give the kubeconfig of that cluster",
-            ))
-        }
+    if let Some(context) = context {
+        return Ok((name.to_owned(), context));
     }
+    let names = kubeconfig.contexts.iter().map(|named| named.name.as_str());
+    let names: Vec<&str> = names.take(NAMES_MAX).collect();
+    Err(refused(
+        format!(
+            "{from} has no context {name:?}; it has {}",
+            names.join(", ")
+        ),
+        "correct `context` in the settings of the target, or give the kubeconfig of that cluster",
+    ))
 }
 
 fn server(cluster: &Cluster, found: &Found) -> Result<http::Uri, TargetError> {

@@ -24,7 +24,7 @@ use way::Way;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// Longest wait for an auth plugin: it may have to ask its own service.
-const PLUGIN_MAX: Duration = Duration::from_secs(60);
+const PLUGIN_MAX: Duration = Duration::from_mins(1);
 
 /// How one API server is reached.
 struct Access {

@@ -57,7 +57,7 @@ pub(super) fn choose(settings: &Settings, base: &Base) -> Result<Way, TargetErro
         return Ok(text_of(format!("the variable {name}"), text, &base.dir));
     }
     if let Some(path) = &settings.kubeconfig {
-        return file(base.dir.join(path), "the setting kubeconfig");
+        return file(&base.dir.join(path), "the setting kubeconfig");
     }
     if let (Some(name), Some(server)) = (&settings.token_from, &settings.server) {
         let token = named(base, name, "token-from", "a bearer token")?;
@@ -71,18 +71,18 @@ pub(super) fn choose(settings: &Settings, base: &Base) -> Result<Way, TargetErro
         let path = base.dir.join(input.trim());
         // The input is a text of many lines, or a path.
         return if !input.contains('\n') && path.is_file() {
-            file(path, "the input kubeconfig")
+            file(&path, "the input kubeconfig")
         } else {
             Ok(text_of("the input kubeconfig".to_owned(), input, &base.dir))
         };
     }
     if let Some(list) = variable("KUBECONFIG") {
-        return file(base.dir.join(only(list)?), "KUBECONFIG");
+        return file(&base.dir.join(only(list)?), "KUBECONFIG");
     }
     if let Some(home) = variable("HOME") {
         let path = Path::new(home).join(".kube/config");
         if path.is_file() {
-            return file(path, "the default kubeconfig");
+            return file(&path, "the default kubeconfig");
         }
     }
     if let Some(host) = variable("KUBERNETES_SERVICE_HOST") {
@@ -123,8 +123,8 @@ fn text_of(from: String, text: &str, dir: &Path) -> Way {
     })
 }
 
-fn file(path: PathBuf, from: &str) -> Result<Way, TargetError> {
-    let text = String::from_utf8(read(&path, from)?).map_err(|_not_text| {
+fn file(path: &Path, from: &str) -> Result<Way, TargetError> {
+    let text = String::from_utf8(read(path, from)?).map_err(|_not_text| {
         refused(
             format!("{from} {} is not text", path.display()),
             "give a kubeconfig: YAML in UTF-8",

@@ -1,4 +1,4 @@
-//! Whether a HorizontalPodAutoscaler scales a workload. It matters only when we scale it ourselves: an autoscaler leaves a
+//! Whether a `HorizontalPodAutoscaler` scales a workload. It matters only when we scale it ourselves: an autoscaler leaves a
 //! workload alone that is scaled to 0, so it must come back to a count that the autoscaler takes over from.
 
 use crate::targets::TargetError;

@@ -1,4 +1,4 @@
-//! Whether a GitOps controller owns an object: it would put back what Git says, seconds after a rollback. Pure: JSON in,
+//! Whether a `GitOps` controller owns an object: it would put back what Git says, seconds after a rollback. Pure: JSON in,
 //! owner out.
 
 use super::signs::text;
@@ -12,7 +12,7 @@ pub(super) enum Owner {
     Argo(Option<String>),
     /// A Flux Kustomization: name and namespace.
     Kustomization(String, String),
-    /// A Flux HelmRelease: name and namespace.
+    /// A Flux `HelmRelease`: name and namespace.
     HelmRelease(String, String),
     /// A Flux controller, by what it wrote into the object.
     Flux(String),

@@ -16,7 +16,7 @@ pub(super) use signs::helm_release;
 use super::Kubernetes;
 use super::cluster::{self, Cluster, failed};
 use super::slots::Place;
-use crate::model::plan::{Hazard, Plan};
+use crate::model::plan::{Change, Hazard, Plan};
 use crate::model::state::Slot;
 use crate::targets::TargetError;
 use futures_util::future::try_join_all;
@@ -64,7 +64,7 @@ pub(super) async fn of(
     Ok(hazards)
 }
 
-/// Who owns an object, in words, when a GitOps controller does: for telling whose drift it was.
+/// Who owns an object, in words, when a `GitOps` controller does: for telling whose drift it was.
 #[expect(dead_code, reason = "for the drift check")]
 pub(super) fn owner(object: &Value) -> Option<String> {
     gitops::owner(object, &[]).map(|owner: Owner| owner.name())
@@ -82,7 +82,7 @@ async fn changed(
     cluster: &Cluster,
     plan: &Plan,
 ) -> Result<Vec<Changed>, TargetError> {
-    let slots: BTreeSet<&Slot> = plan.changes.iter().map(|change| change.slot()).collect();
+    let slots: BTreeSet<&Slot> = plan.changes.iter().map(Change::slot).collect();
     let looks = slots.into_iter().map(|slot| async move {
         let place = kubernetes.place(slot)?;
         let Some(object) = cluster.get(&place).await? else {

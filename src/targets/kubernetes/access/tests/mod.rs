@@ -217,16 +217,17 @@ async fn a_way_that_does_not_work_is_not_skipped() {
     .await;
 }
 
+async fn check(dir: &TempDir, text: &str, more: &str, says: &str, advises: &str) {
+    let base = base(
+        dir,
+        &[("INPUT_KUBECONFIG", text), ("PATH", "/no/such/directory")],
+    );
+    assert_refused(opened(&settings(more), &base).await, says, advises);
+}
+
 #[tokio::test]
 async fn kubeconfigs_that_cannot_be_used_are_refused_with_advice() {
     let dir = tempfile::tempdir().unwrap();
-    async fn check(dir: &TempDir, text: &str, more: &str, says: &str, advises: &str) {
-        let base = base(
-            dir,
-            &[("INPUT_KUBECONFIG", text), ("PATH", "/no/such/directory")],
-        );
-        assert_refused(opened(&settings(more), &base).await, says, advises);
-    }
     let prod = "context: prod";
     let good = "server: 'https://x'";
     let token = format!("token: {SECRET}");
@@ -289,6 +290,13 @@ async fn kubeconfigs_that_cannot_be_used_are_refused_with_advice() {
         "`context`",
     )
     .await;
+}
+
+#[tokio::test]
+async fn clusters_that_cannot_be_trusted_are_refused_with_advice() {
+    let dir = tempfile::tempdir().unwrap();
+    let prod = "context: prod";
+    let token = format!("token: {SECRET}");
     for (cluster, says, advises) in [
         (
             "server: 'https://x', insecure-skip-tls-verify: true",
@@ -325,6 +333,13 @@ async fn kubeconfigs_that_cannot_be_used_are_refused_with_advice() {
     ] {
         check(&dir, &kubeconfig(cluster, &token), prod, says, advises).await;
     }
+}
+
+#[tokio::test]
+async fn users_that_cannot_be_used_are_refused_with_advice() {
+    let dir = tempfile::tempdir().unwrap();
+    let prod = "context: prod";
+    let good = "server: 'https://x'";
     for (user, says, advises) in [
         ("client-certificate-data: aGk=", "only one of", "both"),
         (
