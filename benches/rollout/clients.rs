@@ -46,7 +46,10 @@ impl Clients {
             namespace: space.name.clone(),
             names: names.to_vec(),
         };
-        let slots: Vec<String> = names.iter().map(|name| format!("deployment/{name}")).collect();
+        let slots: Vec<String> = names
+            .iter()
+            .map(|name| format!("deployment/{name}"))
+            .collect();
         let config = format!(
             "version: 1\nenvironments:\n  production:\n    source: {{workflow: deploy.yml}}\n    targets:\n      - {{name: shop, kind: kubernetes, namespace: {}, context: test, kubeconfig: {}, check-images: false, stable: 0s, drift: [], slots: [{}]}}\n",
             clients.namespace,

@@ -22,6 +22,15 @@ mod cluster;
 #[path = "../../tests/it/tools.rs"]
 mod tools;
 
+#[expect(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "needed by the tests' cluster"
+)]
+#[path = "../../tests/it/world/mod.rs"]
+mod world;
+
 use clients::{Client, Clients};
 use cluster::{Cluster, Space};
 use std::time::Duration;
@@ -43,7 +52,9 @@ async fn run() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (lastgood, kubectl, rounds, counts) = match arguments.as_slice() {
         [lastgood, kubectl, rounds, counts @ ..] => (lastgood, kubectl, rounds, counts),
-        [_, _] | [_] | [] => anyhow::bail!("usage: rollout-bench LASTGOOD KUBECTL ROUNDS [COUNT...]"),
+        [_, _] | [_] | [] => {
+            anyhow::bail!("usage: rollout-bench LASTGOOD KUBECTL ROUNDS [COUNT...]")
+        }
     };
     let rounds: usize = rounds.parse()?;
     let mut wanted = counts
@@ -56,7 +67,9 @@ async fn run() -> anyhow::Result<()> {
     let Some(cluster) = Cluster::start().await else {
         anyhow::bail!("the servers are not there");
     };
-    println!("{rounds} rounds; wall in ms, medians; goals: wall <= 1.0x of kubectl, overhead <= 150 ms, 100 <= 2x of one");
+    println!(
+        "{rounds} rounds; wall in ms, medians; goals: wall <= 1.0x of kubectl, overhead <= 150 ms, 100 <= 2x of one"
+    );
     println!(
         "{:>5}  {:>9} {:>9} {:>6}  {:>9} {:>9}  {:>9}",
         "count", "lastgood", "kubectl", "ratio", "rollouts", "overhead", "kubectl's"
@@ -106,7 +119,10 @@ async fn measure(
         for (client, (walls, owns)) in Client::ALL.into_iter().zip(&mut figures) {
             for name in &names {
                 space
-                    .set_image(&format!("deployment/{name}"), &format!("shop/web:2-{round}"))
+                    .set_image(
+                        &format!("deployment/{name}"),
+                        &format!("shop/web:2-{round}"),
+                    )
                     .await;
             }
             all_rolled_out(&space, &names).await;

@@ -29,7 +29,10 @@ pub(crate) async fn start(space: &Space, names: &[String]) -> anyhow::Result<Wat
     let api: Api<DynamicObject> =
         Api::namespaced_with(space.cluster().client(), &space.name, &resource);
     let now = api.list(&kube::api::ListParams::default()).await?;
-    let version = now.metadata.resource_version.context("a list has a version")?;
+    let version = now
+        .metadata
+        .resource_version
+        .context("a list has a version")?;
     let mut before = BTreeMap::new();
     for object in now.items {
         let name = object.metadata.name.unwrap_or_default();

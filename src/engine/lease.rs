@@ -4,7 +4,8 @@
 
 use super::operation::Operation;
 use crate::model::outcome::{Failure, Outcome};
-use crate::targets::{Claim, Target};
+use crate::report::history;
+use crate::targets::{Claim, Target, TargetError};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{FlockOperation, flock};
@@ -18,7 +19,11 @@ use std::time::Duration;
 /// A lease that is not renewed for this long is over.
 const LENGTH: SignedDuration = SignedDuration::from_secs(60);
 /// How often it is renewed.
-const RENEWAL: Duration = Duration::from_secs(15);
+const RENEWAL: Duration = Duration::from_secs(10);
+/// The same for a lease inside a target: a killed runner's successor has no other way to know that it is dead.
+const LENGTH_INSIDE: Duration = Duration::from_secs(30);
+/// How often it is looked whether a held lease was given back.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Written {
@@ -56,17 +61,12 @@ impl Leases {
         let own = |path: Option<PathBuf>| {
             path.unwrap_or_else(|| operation.request.state_dir.join("lease"))
         };
-        let mut inside = Vec::new();
-        let mut paths = Vec::new();
-        for (index, target) in operation.targets.iter().enumerate() {
-            let claim = claim(operation);
-            let taken = target.lease(&claim).await;
-            if taken.map_err(|error| error.failure(target.name()))? {
-                inside.push(index);
-            } else {
-                paths.push(own(target.lease_path()));
-            }
-        }
+        // The state directory's own comes first: whoever has it knows that earlier operations of this directory are over.
+        let mut paths: Vec<PathBuf> = operation
+            .targets
+            .iter()
+            .map(|target| own(target.lease_path()))
+            .collect();
         // One order for everybody: two operations cannot wait for each other.
         paths.sort();
         paths.dedup();
@@ -74,6 +74,12 @@ impl Leases {
             .iter()
             .map(|path| take_one(operation, path))
             .collect::<Result<_, _>>()?;
+        let mut inside = Vec::new();
+        for (index, target) in operation.targets.iter().enumerate() {
+            if take_inside(operation, target.as_ref()).await? {
+                inside.push(index);
+            }
+        }
         Ok(Self { held, inside })
     }
 
@@ -164,12 +170,45 @@ fn read(file: &mut File) -> Option<Written> {
     serde_json::from_str(&text).ok()
 }
 
+/// Takes the lease that lies in a target. One that is held is waited for as long as a dead holder's would last.
+async fn take_inside(operation: &Operation, target: &dyn Target) -> Result<bool, Failure> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match target.lease(&claim(operation)).await {
+            Err(TargetError::Held { what })
+                if waited <= LENGTH_INSIDE && !operation.stop.is_cancelled() =>
+            {
+                if waited.is_zero() {
+                    operation.note(format!(
+                        "{what}: waiting for it, at most {} s",
+                        LENGTH_INSIDE.as_secs()
+                    ));
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+                waited += LOOK_EVERY;
+            }
+            taken => return taken.map_err(|error| error.failure(target.name())),
+        }
+    }
+}
+
+/// Earlier operations of this state directory: while its lease is ours, none of them is alive on this machine.
+fn dead(operation: &Operation) -> Vec<String> {
+    let past = history::read(&operation.request.state_dir);
+    past.unfinished(&operation.request.environment.name)
+        .into_iter()
+        .map(|earlier| earlier.id)
+        .filter(|id| *id != operation.id)
+        .collect()
+}
+
 fn claim(operation: &Operation) -> Claim {
     Claim {
         operation: operation.id.clone(),
         holder: holder(operation),
         now: operation.now(),
-        length: LENGTH.unsigned_abs(),
+        length: LENGTH_INSIDE,
+        dead: dead(operation),
     }
 }
 

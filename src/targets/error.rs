@@ -22,6 +22,9 @@ pub enum TargetError {
         /// The one next action.
         next: String,
     },
+    /// Another operation holds the target's lease, or did when it died: it expires unless it is renewed. Nothing was changed.
+    #[error("{what}")]
+    Held { what: String },
     /// The target did not answer, or asked to be tried again.
     #[error("{what}")]
     Unreachable { what: String },
@@ -62,6 +65,8 @@ impl TargetError {
                     None => failure,
                 }
             }
+            Self::Held { .. } => Failure::msg(Outcome::Refused, text)
+                .hint("wait for that operation to end, then run the same command again"),
             Self::Unreachable { .. } => Failure::msg(Outcome::Unreachable, text)
                 .hint("run the same command again when the target answers"),
             Self::OutcomeUnknown { .. } => Failure::msg(Outcome::Incomplete, text)

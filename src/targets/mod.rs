@@ -172,7 +172,7 @@ pub trait Target: Send + Sync + Debug {
     /// one lies.
     ///
     /// # Errors
-    /// `Refused` when another operation holds it.
+    /// `Held` when another operation holds it.
     async fn lease(&self, _claim: &Claim) -> Result<bool, TargetError> {
         Ok(false)
     }
@@ -214,6 +214,8 @@ pub struct Claim {
     pub holder: String,
     pub now: Timestamp,
     pub length: Duration,
+    /// Operations that are known to be over, although they gave nothing back: their lease may be taken.
+    pub dead: Vec<String>,
 }
 
 /// What is known of the release that is to be put in place.

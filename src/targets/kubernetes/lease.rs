@@ -22,7 +22,7 @@ const TRIES: usize = 4;
 /// Takes the lease, or renews it when it is ours. `false`: the settings say that there is none.
 ///
 /// # Errors
-/// `Refused` when another operation holds it, or when the account may not write it.
+/// `Held` when another operation holds it; `Refused` when the account may not write it.
 pub(super) async fn take(kubernetes: &Kubernetes, claim: &Claim) -> Result<bool, TargetError> {
     if !kubernetes.settings.lease {
         return Ok(false);
@@ -135,7 +135,7 @@ fn standing(lease: &Lease, claim: &Claim) -> Standing {
         return Standing::Free;
     };
     let holder = spec.holder_identity.as_deref().unwrap_or_default();
-    if holder.is_empty() {
+    if holder.is_empty() || claim.dead.iter().any(|dead| dead == holder) {
         return Standing::Free;
     }
     if holder == claim.operation {
@@ -198,10 +198,10 @@ fn fill(lease: &mut Lease, claim: &Claim) {
 
 fn held(kubernetes: &Kubernetes, name: &str, by: &str, until: Timestamp) -> TargetError {
     let namespace = &kubernetes.settings.namespace;
-    TargetError::Refused {
-        what: format!("the lease {name} in namespace {namespace} is held by {by}, until {until:.0} unless renewed"),
-        allow: None,
-        next: "wait for that operation to end, then run the same command again; the lease of a dead one expires by itself".to_owned(),
+    TargetError::Held {
+        what: format!(
+            "the lease {name} in namespace {namespace} is held by {by}, until {until:.0} unless renewed"
+        ),
     }
 }
 
@@ -228,6 +228,7 @@ mod tests {
             holder: "run 7 attempt 1".to_owned(),
             now: now.parse().unwrap(),
             length: Duration::from_mins(1),
+            dead: Vec::new(),
         }
     }
 
@@ -257,6 +258,14 @@ mod tests {
             "2025-12-31T23:00:00Z",
             &held("2025-12-31T23:01:00Z"),
         );
+    }
+
+    #[test]
+    fn the_lease_of_one_that_is_known_to_be_over_is_free() {
+        let lease = fresh("lastgood-web", &claim("a", "2026-01-01T00:00:00Z"));
+        let mut mine = claim("b", "2026-01-01T00:00:01Z");
+        mine.dead = vec!["a".to_owned()];
+        assert_eq!(standing(&lease, &mine), Standing::Free);
     }
 
     #[test]

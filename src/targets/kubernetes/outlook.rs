@@ -117,7 +117,15 @@ fn tell(
     for line in template::difference(&live, &chosen.template) {
         story.progress(slot, &line);
     }
+    let recorded = facts.pin(slot).and_then(|pin| pin.recorded.as_ref());
     for (container, image) in template::images_of(&chosen.template) {
+        let tag = recorded
+            .and_then(|recorded| recorded.get("written")?.get(&container)?.as_str())
+            .filter(|tag| template::digest(tag).is_none());
+        if let (Some(tag), Some(digest)) = (tag, template::digest(&image)) {
+            let digest: String = digest.chars().take("sha256:".len() + 12).collect();
+            story.progress(slot, &format!("{container}: {digest} ran as {tag}"));
+        }
         if template::digest(&image).is_none() {
             story.progress(
                 slot,

@@ -30,8 +30,13 @@ const LONGEST: Duration = Duration::from_secs(90);
 #[test]
 #[ignore = "not a test: the process that keeps the cluster of the others"]
 fn keeps_the_cluster() {
+    keep_if_asked();
+}
+
+/// Keeps the cluster when this process was started for that; `false` at once when it was not.
+pub fn keep_if_asked() -> bool {
     let Some(directory) = tools::variable(DIRECTORY) else {
-        return;
+        return false;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -39,6 +44,7 @@ fn keeps_the_cluster() {
         .build()
         .expect("the system has threads");
     runtime.block_on(keep(&Files::new(Path::new(&directory))));
+    true
 }
 
 async fn keep(files: &Files) {

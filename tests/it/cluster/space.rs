@@ -18,6 +18,11 @@ pub struct Space {
 }
 
 impl Space {
+    /// The cluster that it is in.
+    pub const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     pub(super) async fn new(cluster: Cluster, prefix: &str) -> Self {
         let mut bytes = [0; 4];
         getrandom::fill(&mut bytes).expect("the system has random bytes");

@@ -14,7 +14,16 @@ fn claim(operation: &str, now: &str) -> Claim {
         operation: operation.to_owned(),
         holder: "run 7 attempt 1".to_owned(),
         now: now.parse::<Timestamp>().unwrap(),
+        dead: Vec::new(),
         length: Duration::from_mins(1),
+    }
+}
+
+#[track_caller]
+fn assert_held(answer: Result<bool, TargetError>, text: &str) {
+    match answer {
+        Err(TargetError::Held { what }) => assert!(what.contains(text), "{what}"),
+        other => panic!("expected a held lease: {other:?}"),
     }
 }
 
@@ -27,10 +36,9 @@ async fn one_operation_holds_the_lease_until_it_ends_or_expires() {
     let web = target(&cluster, &space, User::Admin, &json!({}));
     let first = claim("first", "2026-01-01T00:00:00Z");
     assert!(web.lease(&first).await.unwrap());
-    assert_refused(
+    assert_held(
         web.lease(&claim("second", "2026-01-01T00:00:30Z")).await,
         "is held by first (run 7 attempt 1), until 2026-01-01T00:01:00Z",
-        "wait",
     );
     assert!(
         web.lease(&claim("first", "2026-01-01T00:00:40Z"))
@@ -38,7 +46,7 @@ async fn one_operation_holds_the_lease_until_it_ends_or_expires() {
             .unwrap()
     );
     let late = claim("second", "2026-01-01T00:01:30Z");
-    assert_refused(web.lease(&late).await, "is held by first", "wait");
+    assert_held(web.lease(&late).await, "is held by first");
     let expired = claim("second", "2026-01-01T00:01:40Z");
     assert!(web.lease(&expired).await.unwrap());
     // Not ours any more: nothing is given back.
@@ -71,8 +79,8 @@ async fn of_many_that_take_it_at_once_one_has_it() {
     let taken = futures_util::future::join_all(takers).await;
     let got = taken.iter().filter(|it| matches!(it, Ok(true))).count();
     assert_eq!(got, 1, "{taken:?}");
-    let refused = |it: &&Result<bool, TargetError>| matches!(it, Err(TargetError::Refused { .. }));
-    assert_eq!(taken.iter().filter(refused).count(), 7, "{taken:?}");
+    let held = |it: &&Result<bool, TargetError>| matches!(it, Err(TargetError::Held { .. }));
+    assert_eq!(taken.iter().filter(held).count(), 7, "{taken:?}");
 }
 
 #[tokio::test]

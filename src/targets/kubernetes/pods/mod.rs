@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// What marks the pods of one revision of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mark {
+pub(super) enum Mark {
     /// Label `pod-template-hash` of a Deployment's pods.
     TemplateHash(String),
     /// Label `controller-revision-hash`, or the name of the `ControllerRevision`: a `StatefulSet` writes its whole name into
@@ -25,7 +25,7 @@ pub enum Mark {
 
 impl Mark {
     /// Whether these are the labels and owners of a pod of this revision.
-    pub fn is_on(&self, metadata: &ObjectMeta) -> bool {
+    pub(super) fn is_on(&self, metadata: &ObjectMeta) -> bool {
         let label = |key: &str| {
             metadata
                 .labels
@@ -55,7 +55,7 @@ impl Mark {
 
 /// What was read at one moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Read<'a> {
+pub(super) struct Read<'a> {
     pub kind: WorkloadKind,
     /// The object as the server gave it.
     pub workload: &'a Value,
@@ -69,7 +69,7 @@ pub struct Read<'a> {
 
 /// Translates what was read. `new` marks the pods of the wanted revision. What depends on our own clock is left false, for
 /// the caller to set.
-pub fn seen(read: &Read<'_>, new: &Mark) -> Seen {
+pub(super) fn seen(read: &Read<'_>, new: &Mark) -> Seen {
     let mut workload = workload(read.kind, read.workload);
     if workload.replica_failure.is_none() && read.kind != WorkloadKind::Deployment {
         let uid = text(read.workload, "/metadata/uid");
@@ -97,7 +97,7 @@ pub fn seen(read: &Read<'_>, new: &Mark) -> Seen {
 }
 
 /// The counts and conditions of a workload.
-pub fn workload(kind: WorkloadKind, raw: &Value) -> Workload {
+pub(super) fn workload(kind: WorkloadKind, raw: &Value) -> Workload {
     let status = |name: &str| count(raw, &format!("/status/{name}"));
     let strategy = text(raw, "/spec/updateStrategy/type");
     let generation = integer(raw, "/metadata/generation");
@@ -159,7 +159,7 @@ fn condition(raw: &Value, kind: &str) -> Option<Condition> {
 }
 
 /// A pod, with its init containers and sidecars. `nodes`: which are ready, by name; a node that is not among them is gone.
-pub fn pod(pod: &api::Pod, is_new: bool, nodes: Option<&BTreeMap<String, bool>>) -> Pod {
+pub(super) fn pod(pod: &api::Pod, is_new: bool, nodes: Option<&BTreeMap<String, bool>>) -> Pod {
     let spec = pod.spec.as_ref();
     let status = pod.status.as_ref();
     let node = spec.and_then(|spec| spec.node_name.clone());
@@ -237,7 +237,7 @@ fn container(status: &api::ContainerStatus, is_init: bool, is_sidecar: bool) -> 
 }
 
 /// Which nodes are ready, by name. A condition `Unknown` is a node that stopped reporting.
-pub fn readiness<'a>(nodes: impl IntoIterator<Item = &'a api::Node>) -> BTreeMap<String, bool> {
+pub(super) fn readiness<'a>(nodes: impl IntoIterator<Item = &'a api::Node>) -> BTreeMap<String, bool> {
     let is_ready = |node: &api::Node| {
         node.status
             .as_ref()

@@ -194,10 +194,12 @@ fn finding_of(check: &str, error: TargetError) -> Finding {
             "run the same command again when the cluster answers",
         ),
         TargetError::Unhealthy { advice, .. } => Finding::bad(check, what, advice),
-        TargetError::Conflict { .. } | TargetError::Failed(_) => Finding::bad(
-            check,
-            what,
-            "mend the cause, then run the same command again",
-        ),
+        TargetError::Held { .. } | TargetError::Conflict { .. } | TargetError::Failed(_) => {
+            Finding::bad(
+                check,
+                what,
+                "mend the cause, then run the same command again",
+            )
+        }
     }
 }
