@@ -33,6 +33,7 @@ async fn watches_that_end_and_answers_that_fail_do_not_end_it() {
         proxy.expire_watches();
     });
     assert_eq!(attended.sightings, [], "{:#?}", told.lines());
+    assert_eq!(proxy.left(), 0, "every trick was met");
 }
 
 #[tokio::test]

@@ -192,7 +192,11 @@ async fn a_tag_that_moves_is_seen() {
     });
     let sighting = sighted(&attended, Symptom::ImageNotReverted);
     assert_eq!(sighting.severity, Severity::Critical);
-    assert!(sighting.what.contains(&other[..19]), "{}", sighting.what);
+    assert!(
+        sighting.what.contains(other.get(..19).unwrap()),
+        "{}",
+        sighting.what
+    );
 }
 
 #[tokio::test]

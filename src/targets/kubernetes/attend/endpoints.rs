@@ -1,4 +1,4 @@
-//! The ready addresses of the Services of a namespace: EndpointSlices where the server has them, else Endpoints.
+//! The ready addresses of the Services of a namespace: `EndpointSlices` where the server has them, else Endpoints.
 //! Which Service leads to which pods is said here, what it means is `decide::rollout::stable`'s.
 
 use super::shared::{all, bounded};

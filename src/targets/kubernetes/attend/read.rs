@@ -145,8 +145,8 @@ pub(super) async fn look(
     let seen = pods::seen(&read, mark.as_ref().unwrap_or(&none));
     Ok(Some(Look {
         object,
-        seen,
         pods,
+        seen,
         mark,
     }))
 }

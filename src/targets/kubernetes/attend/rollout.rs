@@ -18,7 +18,7 @@ const BEAT: Duration = Duration::from_secs(2);
 
 /// After this time of a serious fault that lasts there is no use in waiting for the deadline: back-offs of image pulls and
 /// of restarts are below it.
-const SERIOUS_LASTS: Duration = Duration::from_secs(60);
+const SERIOUS_LASTS: Duration = Duration::from_mins(1);
 
 impl Watch<'_> {
     /// The look that found the rollout done; `None` when it ended in another way, which is in the ledger then.

@@ -90,8 +90,8 @@ impl Watch<'_> {
             self.stay_routed(known).await;
             return;
         }
-        if let Some(done) = self.roll_out(known).await {
-            self.stay(known, &done).await;
+        if let Some(done) = Box::pin(self.roll_out(known)).await {
+            Box::pin(self.stay(known, &done)).await;
         }
     }
 

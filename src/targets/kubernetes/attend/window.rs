@@ -18,7 +18,7 @@ const DOUBT: Duration = Duration::from_secs(2);
 
 /// A count that is not complete at the end may be one that grows (an autoscaler, a node that was drained): it gets as long
 /// again as it was watched, but not longer than this.
-const COMPLETE_AGAIN_MAX: Duration = Duration::from_secs(60);
+const COMPLETE_AGAIN_MAX: Duration = Duration::from_mins(1);
 
 impl Watch<'_> {
     /// `done`: the look that found the rollout done.
@@ -36,7 +36,7 @@ impl Watch<'_> {
             };
             is_complete = going == Standing::Done;
         }
-        self.settle(known, &before, is_complete).await;
+        Box::pin(self.settle(known, &before, is_complete)).await;
     }
 
     /// One look; `None` ends the watching. A look that failed leaves the count as complete as it was.

@@ -48,7 +48,7 @@ pub(super) fn pod(raw: &api::Pod, pod: &Pod) -> String {
             .into_iter()
             .flatten()
         {
-            words.push_str(&format!(", {more}"));
+            words.extend([", ", more]);
         }
         line(
             &mut text,

@@ -74,7 +74,8 @@ impl Slotted<'_> {
             text.push('\n');
         }
         if PODS_MAX < count {
-            text.push_str(&format!("[{} more pods left out]\n", count - PODS_MAX));
+            let more = count - PODS_MAX;
+            text.extend(["[", &more.to_string(), " more pods left out]\n"]);
         }
         self.files.put(Rank::Describe, &name, text);
         let good = all.iter().find(|(_, pod)| !is_bad(pod)).map(|(_, pod)| pod);
@@ -150,7 +151,7 @@ impl Slotted<'_> {
     }
 }
 
-/// Of a ReplicaSet or a ControllerRevision.
+/// Of a `ReplicaSet` or a `ControllerRevision`.
 fn past(set: &DynamicObject) -> Past {
     let annotations = set.metadata.annotations.as_ref();
     let number = annotations

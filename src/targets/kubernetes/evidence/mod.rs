@@ -120,22 +120,20 @@ fn finish(target: &Kubernetes, files: Files) -> Vec<(String, String)> {
     for ((_, name), text) in texts {
         // Masked before it is cut: half a secret is not found any more.
         let text = bounded(target.masked(&text));
-        match room.checked_sub(text.len()) {
-            Some(left) => {
-                room = left;
-                all.push((name, text));
-            }
-            None => {
-                let why = format!("no room left of {} MiB", ALL_BYTES_MAX / 1024 / 1024);
-                missing.insert(name, why);
-            }
+        if let Some(left) = room.checked_sub(text.len()) {
+            room = left;
+            all.push((name, text));
+        } else {
+            let why = format!("no room left of {} MiB", ALL_BYTES_MAX / 1024 / 1024);
+            missing.insert(name, why);
         }
     }
     if !missing.is_empty() {
-        let lines: String = missing
+        let lines: Vec<String> = missing
             .iter()
             .map(|(name, why)| format!("{name}: {why}\n"))
             .collect();
+        let lines = lines.concat();
         all.push(("missing.txt".to_owned(), bounded(target.masked(&lines))));
     }
     all
