@@ -1,6 +1,6 @@
 //! Pods, events and history in lines for people. Values in, text out.
 
-use crate::decide::rollout::Pod;
+use crate::decide::rollout::{Container, Pod};
 use k8s_openapi::api::core::v1 as api;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -69,40 +69,36 @@ pub(super) fn pod(raw: &api::Pod, pod: &Pod) -> String {
         .filter_map(|container| Some((container.name.as_str(), container.image.as_deref()?)))
         .collect();
     for one in &pod.containers {
-        let kind = match (one.is_init, one.is_sidecar) {
-            (_, true) => "sidecar",
-            (true, false) => "init container",
-            (false, false) => "container",
-        };
-        line(&mut text, 1, kind, &one.name);
-        let image = images.get(one.name.as_str()).copied().unwrap_or("unknown");
-        line(&mut text, 2, "image", image);
-        if let Some(id) = &one.image_id {
-            line(&mut text, 2, "runs", id);
-        }
-        line(
-            &mut text,
-            2,
-            "ready",
-            if one.is_ready { "yes" } else { "no" },
-        );
-        line(&mut text, 2, "restarts", &one.restarts.to_string());
-        if let Some((reason, message)) = &one.waiting {
-            line(&mut text, 2, "waiting", &format!("{reason} {message}"));
-        }
-        if let Some((code, reason)) = &one.terminated {
-            line(&mut text, 2, "ended", &format!("exit code {code} {reason}"));
-        }
-        if let Some((code, reason)) = &one.last_terminated {
-            line(
-                &mut text,
-                2,
-                "ended before",
-                &format!("exit code {code} {reason}"),
-            );
-        }
+        let image = images.get(one.name.as_str()).copied();
+        container(&mut text, one, image.unwrap_or("unknown"));
     }
     text
+}
+
+fn container(text: &mut String, one: &Container, image: &str) {
+    let kind = match (one.is_init, one.is_sidecar) {
+        (_, true) => "sidecar",
+        (true, false) => "init container",
+        (false, false) => "container",
+    };
+    line(text, 1, kind, &one.name);
+    line(text, 2, "image", image);
+    if let Some(id) = &one.image_id {
+        line(text, 2, "runs", id);
+    }
+    line(text, 2, "ready", if one.is_ready { "yes" } else { "no" });
+    line(text, 2, "restarts", &one.restarts.to_string());
+    if let Some((reason, message)) = &one.waiting {
+        line(text, 2, "waiting", &format!("{reason} {message}"));
+    }
+    for (when, end) in [
+        ("ended", &one.terminated),
+        ("ended before", &one.last_terminated),
+    ] {
+        if let Some((code, reason)) = end {
+            line(text, 2, when, &format!("exit code {code} {reason}"));
+        }
+    }
 }
 
 fn line(text: &mut String, depth: usize, name: &str, value: &str) {
