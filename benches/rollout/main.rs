@@ -18,7 +18,7 @@ mod watch;
 #[path = "../../tests/it/cluster/mod.rs"]
 mod cluster;
 
-#[expect(dead_code, unreachable_pub, reason = "needed by the tests' cluster")]
+#[expect(unreachable_pub, reason = "needed by the tests' cluster")]
 #[path = "../../tests/it/tools.rs"]
 mod tools;
 

@@ -237,7 +237,9 @@ fn container(status: &api::ContainerStatus, is_init: bool, is_sidecar: bool) -> 
 }
 
 /// Which nodes are ready, by name. A condition `Unknown` is a node that stopped reporting.
-pub(super) fn readiness<'a>(nodes: impl IntoIterator<Item = &'a api::Node>) -> BTreeMap<String, bool> {
+pub(super) fn readiness<'a>(
+    nodes: impl IntoIterator<Item = &'a api::Node>,
+) -> BTreeMap<String, bool> {
     let is_ready = |node: &api::Node| {
         node.status
             .as_ref()

@@ -1,3 +1,5 @@
+//! What a patch of a template holds.
+
 use super::*;
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -1,3 +1,5 @@
+//! Weights of routes against a server of our own: the test cluster has no Gateway API.
+
 use super::*;
 use crate::model::release::Release;
 use crate::targets::{Base, Way};

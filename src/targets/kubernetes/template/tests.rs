@@ -1,3 +1,5 @@
+//! Revisions, images and differences of templates, in tables and properties.
+
 use super::*;
 use proptest::prelude::*;
 

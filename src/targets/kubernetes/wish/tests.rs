@@ -1,3 +1,5 @@
+//! Files of image references, as deploy workflows write them.
+
 use super::*;
 use serde_json::json;
 

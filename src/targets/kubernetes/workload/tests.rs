@@ -1,3 +1,5 @@
+//! When a workload counts as moving, stopped or running.
+
 use super::*;
 use serde_json::json;
 

@@ -62,10 +62,10 @@ async fn a_good_deploy_is_judged_healthy_by_the_cluster_alone() {
         return;
     };
     shop.record(11).await;
-    shop.set_image("shop/web:2").await;
+    shop.set_image("shop/web:2-slow").await;
     let out = shop.stage.lastgood(&["watch"]).json().step(12).run().await;
     out.ended(0, "healthy");
-    assert_eq!(shop.image().await, "shop/web:2");
+    assert_eq!(shop.image().await, "shop/web:2-slow");
     assert!(!out.events("progress").is_empty(), "{out}");
 }
 

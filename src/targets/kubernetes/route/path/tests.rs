@@ -1,3 +1,5 @@
+//! Paths of weights: monotone, whole, and never past their end.
+
 use super::*;
 use crate::model::state::Revision;
 use proptest::prelude::*;
