@@ -10,6 +10,7 @@ mod clients;
 mod watch;
 
 #[expect(
+    clippy::print_stderr,
     dead_code,
     unreachable_pub,
     unused_imports,

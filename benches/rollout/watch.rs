@@ -17,7 +17,7 @@ pub(crate) struct Watching {
 
 impl Watching {
     pub(crate) async fn took(self) -> anyhow::Result<Duration> {
-        timeout(Duration::from_secs(60), self.task)
+        timeout(Duration::from_mins(1), self.task)
             .await
             .context("not every Deployment was changed and done")??
     }

@@ -126,7 +126,7 @@ fn manifest(slots: IndexMap<Slot, Pin>) -> Release {
     }
 }
 
-fn facts<'a>(manifest: Option<&'a Release>, way: Way) -> ReleaseFacts<'a> {
+fn facts(manifest: Option<&Release>, way: Way) -> ReleaseFacts<'_> {
     ReleaseFacts {
         run: None,
         commit: None,

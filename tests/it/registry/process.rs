@@ -66,6 +66,7 @@ impl Process {
             .stderr(fs::File::create(at("log")).unwrap())
             .spawn()
             .unwrap();
+        lastgood::net::install_tls_provider();
         let mut process = Self {
             host,
             child,

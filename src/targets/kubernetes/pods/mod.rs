@@ -14,8 +14,6 @@ use std::collections::BTreeMap;
 /// What marks the pods of one revision of a workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// Label `pod-template-hash` of a Deployment's pods.
-    TemplateHash(String),
     /// Label `controller-revision-hash`, or the name of the `ControllerRevision`: a `StatefulSet` writes its whole name into
     /// the label, a `DaemonSet` only the hash at its end.
     RevisionHash(String),
@@ -34,7 +32,6 @@ impl Mark {
                 .map(String::as_str)
         };
         match self {
-            Self::TemplateHash(hash) => label("pod-template-hash") == Some(hash),
             Self::RevisionHash(name) => label("controller-revision-hash").is_some_and(|found| {
                 let ends = |long: &str, short: &str| {
                     !short.is_empty()

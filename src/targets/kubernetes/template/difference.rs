@@ -91,7 +91,7 @@ fn by_name(path: &str, old: &[Value], new: &[Value], is_secret: bool, lines: &mu
         let (old, new) = (find(old, name), find(new, name));
         if is_env {
             let is_secret = is_secret || looks_secret(name);
-            let value = |item: Option<Value>| item.map(env_value);
+            let value = |item: Option<Value>| item.map(|item| env_value(&item));
             let (old, new) = (value(old), value(new));
             let inner = format!("{path}.{name}");
             compare(&inner, old.as_ref(), new.as_ref(), is_secret, lines);
@@ -106,7 +106,7 @@ fn by_name(path: &str, old: &[Value], new: &[Value], is_secret: bool, lines: &mu
 }
 
 /// The value of an environment variable, or where it comes from.
-fn env_value(item: Value) -> Value {
+fn env_value(item: &Value) -> Value {
     let from = item.get("valueFrom").cloned();
     from.or_else(|| item.get("value").cloned())
         .unwrap_or_else(|| Value::String(String::new()))

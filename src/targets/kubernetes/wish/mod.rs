@@ -39,18 +39,18 @@ impl ImagesFile {
     pub(super) fn read(path: &Path, shape: Shape) -> Result<Self, TargetError> {
         match shape {
             Shape::File => (),
-            Shape::Tree => return Err(bad("found a directory, expected one file".to_owned())),
+            Shape::Tree => return Err(bad("found a directory, expected one file")),
         }
         let size = std::fs::metadata(path).map(|file| file.len());
         let text = match size {
             Ok(size) if BYTES_MAX < size => {
-                return Err(bad(format!(
+                return Err(bad(&format!(
                     "found {size} bytes, expected at most {BYTES_MAX}"
                 )));
             }
             Ok(_) | Err(_) => std::fs::read_to_string(path),
         };
-        let text = text.map_err(|error| bad(format!("could not be read: {error}")))?;
+        let text = text.map_err(|error| bad(&format!("could not be read: {error}")))?;
         Self::parse(&text)
     }
 
@@ -91,13 +91,13 @@ impl ImagesFile {
             count += 1;
             if template::digest(image).is_none() {
                 let shown: String = image.chars().take(100).collect();
-                return Err(bad(format!(
+                return Err(bad(&format!(
                     "found image {shown:?}, expected NAME@sha256:DIGEST"
                 )));
             }
         }
         if count == 0 {
-            return Err(bad("found no images, expected at least one".to_owned()));
+            return Err(bad("found no images, expected at least one"));
         }
         Ok(())
     }
@@ -168,7 +168,7 @@ impl Wish {
 
 fn strings(images: Value) -> Result<Images, TargetError> {
     serde_json::from_value(images).map_err(|error| {
-        bad(format!(
+        bad(&format!(
             "found {error}, expected a map from containers to images"
         ))
     })
@@ -189,7 +189,7 @@ fn lines(text: &str) -> Wish {
     wish
 }
 
-fn bad(what: String) -> TargetError {
+fn bad(what: &str) -> TargetError {
     TargetError::BadRelease {
         what: format!("the file of images: {what}"),
         next: "write container=NAME@sha256:DIGEST, one a line, with the digests that were pushed"
