@@ -10,7 +10,9 @@ mod clients;
 mod watch;
 
 #[expect(
+    clippy::panic,
     clippy::print_stderr,
+    clippy::use_debug,
     dead_code,
     unreachable_pub,
     unused_imports,
@@ -19,11 +21,16 @@ mod watch;
 #[path = "../../tests/it/cluster/mod.rs"]
 mod cluster;
 
-#[expect(unreachable_pub, reason = "needed by the tests' cluster")]
+#[expect(
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "needed by the tests' cluster"
+)]
 #[path = "../../tests/it/tools.rs"]
 mod tools;
 
 #[expect(
+    clippy::unused_self,
     dead_code,
     unreachable_pub,
     unused_imports,
@@ -51,11 +58,8 @@ fn main() -> anyhow::Result<()> {
 
 async fn run() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (lastgood, kubectl, rounds, counts) = match arguments.as_slice() {
-        [lastgood, kubectl, rounds, counts @ ..] => (lastgood, kubectl, rounds, counts),
-        [_, _] | [_] | [] => {
-            anyhow::bail!("usage: rollout-bench LASTGOOD KUBECTL ROUNDS [COUNT...]")
-        }
+    let [lastgood, kubectl, rounds, counts @ ..] = arguments.as_slice() else {
+        anyhow::bail!("usage: rollout-bench LASTGOOD KUBECTL ROUNDS [COUNT...]");
     };
     let rounds: usize = rounds.parse()?;
     let mut wanted = counts
