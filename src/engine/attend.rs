@@ -54,9 +54,17 @@ pub(super) async fn all(operation: &Operation) -> Option<Seen> {
 /// Failing to look is no sickness: it is warned about, and leaves the verdict to what else was measured.
 async fn one(operation: &Operation, target: &dyn Target, after: &State) -> Option<Seen> {
     let slots = target.slots();
+    let asked = operation.request.verb.slots();
+    let touched = operation.facts().wanted.clone();
+    // A slot that nobody touched does not judge the release.
+    let counts = |slot: &Slot| {
+        slots.contains(slot)
+            && (asked.is_empty() || asked.contains(slot))
+            && (touched.is_empty() || touched.contains(slot))
+    };
     let held: Wanted = after
         .iter()
-        .filter(|(slot, _)| slots.contains(slot))
+        .filter(|(slot, _)| counts(slot))
         .filter_map(|(slot, held)| Some((slot.clone(), held.revision.clone()?)))
         .collect();
     match target.attend(&held, operation).await {

@@ -6,7 +6,7 @@ use super::operation::Operation;
 use super::prepare::{Ready, observe, refused};
 use super::restore::apply_one;
 use crate::decide::diff;
-use crate::decide::guard::{self, Permission};
+use crate::decide::guard::{self, Permission, Refusal};
 use crate::model::outcome::Failure;
 use crate::model::plan::{Change, PermittedChange};
 use crate::model::state::{Revision, Wanted};
@@ -22,9 +22,11 @@ pub(super) async fn apply(
     mut ward: Option<&mut Ward<'_>>,
 ) -> Result<Option<Verdict>, Failure> {
     let change = permitted.change();
+    let mut from = change.from().cloned();
     for revision in step.target.path(change) {
         operation.may_go_on()?;
-        one_step(operation, step, change, revision, facts).await?;
+        one_step(operation, step, change, (from.as_ref(), &revision), facts).await?;
+        from = Some(revision);
         let Some(ward) = ward.as_deref_mut() else {
             continue;
         };
@@ -43,17 +45,8 @@ pub(super) async fn apply(
             (_, Way::Forward) => return Ok(Some(verdict)),
         }
     }
-    last_step(operation, step, change, facts).await?;
+    one_step(operation, step, change, (from.as_ref(), change.to()), facts).await?;
     Ok(None)
-}
-
-async fn last_step(
-    operation: &Operation,
-    step: &Ready<'_>,
-    change: &Change,
-    facts: &ReleaseFacts<'_>,
-) -> Result<(), Failure> {
-    one_step(operation, step, change, change.to().clone(), facts).await
 }
 
 /// One revision of the path, planned from what is there now and permitted like the whole change was.
@@ -61,12 +54,25 @@ async fn one_step(
     operation: &Operation,
     step: &Ready<'_>,
     change: &Change,
-    revision: Revision,
+    (from, to): (Option<&Revision>, &Revision),
     facts: &ReleaseFacts<'_>,
 ) -> Result<(), Failure> {
+    let slot = change.slot();
     let mut observed = observe(operation, step.target).await?;
-    observed.retain(|slot, _| slot == change.slot());
-    let wanted = Wanted::from_iter([(change.slot().clone(), revision)]);
+    observed.retain(|name, _| name == slot);
+    let now = observed.get(slot).and_then(|held| held.revision.as_ref());
+    if now != from && now != Some(to) {
+        operation.facts().conflict = true;
+        let text = |revision: Option<&Revision>| {
+            revision.map_or_else(|| "nothing".to_owned(), ToString::to_string)
+        };
+        return Err(refused(Refusal::Changed {
+            slot: slot.clone(),
+            found: text(now),
+            expected: text(from),
+        }));
+    }
+    let wanted = Wanted::from_iter([(slot.clone(), to.clone())]);
     let mut plan = diff::plan(&observed, &wanted);
     plan.hazards.clone_from(&step.permitted.plan().hazards);
     let permission = Permission {

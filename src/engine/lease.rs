@@ -98,9 +98,8 @@ impl Leases {
             .map(AsRef::as_ref)
     }
 
-    /// Renews until dropped; run beside the work.
-    #[expect(clippy::infinite_loop, reason = "it is dropped when the work is done")]
-    pub(super) async fn renew(&self, operation: &Operation) {
+    /// Renews until dropped; run beside the work. It ends only when somebody else has the lease: then nothing more may be done.
+    pub(super) async fn renew(&self, operation: &Operation) -> Failure {
         loop {
             tokio::time::sleep(RENEWAL).await;
             for held in &self.held {
@@ -110,8 +109,10 @@ impl Leases {
             }
             let claim = claim(operation);
             for target in self.inside(operation) {
-                if let Err(error) = target.lease(&claim).await {
-                    operation.warn(format!("could not renew the lease: {error}"));
+                match target.lease(&claim).await {
+                    Ok(_) => (),
+                    Err(TargetError::Held { what }) => return lost(&what),
+                    Err(error) => operation.warn(format!("could not renew the lease: {error}")),
                 }
             }
         }
@@ -168,6 +169,15 @@ fn read(file: &mut File) -> Option<Written> {
         .and_then(|()| file.read_to_string(&mut text))
         .ok()?;
     serde_json::from_str(&text).ok()
+}
+
+/// Another operation took over, because this one could not renew in time.
+fn lost(what: &str) -> Failure {
+    Failure::msg(
+        Outcome::Incomplete,
+        format!("stopped in the middle: the lease was lost: {what}"),
+    )
+    .hint("let that operation end, then run the same command again: it observes first")
 }
 
 /// Takes the lease that lies in a target. One that is held is waited for as long as a dead holder's would last.

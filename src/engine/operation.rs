@@ -8,7 +8,7 @@ use crate::model::event::{Began, Ended, EventKind, JOURNAL_SCHEMA};
 use crate::model::ids::RunId;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::payload::{Digest, hex};
-use crate::model::state::State;
+use crate::model::state::{Slot, State};
 use crate::report::actions::Commands;
 use crate::report::journal::{JOURNAL_NAME, Journal};
 use crate::report::terminal::{Style, Terminal};
@@ -18,6 +18,7 @@ use crate::report::{
 use crate::{net, targets};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,6 +51,8 @@ pub(super) struct Facts {
     pub(super) begun: bool,
     /// Changes under way: begun, and not verified yet.
     pub(super) changing: u32,
+    /// Slots that the release in hand says something of; empty before there is one.
+    pub(super) wanted: Vec<Slot>,
     /// Somebody else changed a slot meanwhile: nothing more is changed, not even back.
     pub(super) conflict: bool,
 }
@@ -315,7 +318,30 @@ pub(super) fn open_targets(request: &Request) -> Result<Vec<Box<dyn targets::Tar
             )
         })
     });
-    opened.collect()
+    let opened: Vec<Box<dyn targets::Target>> = opened.collect::<Result<_, _>>()?;
+    check_distinct(&opened)?;
+    Ok(opened)
+}
+
+/// A slot belongs to one target: what is recorded and restored goes by its name.
+pub(super) fn check_distinct(targets: &[Box<dyn targets::Target>]) -> Result<(), Failure> {
+    let mut owners: BTreeMap<Slot, &str> = BTreeMap::new();
+    for target in targets {
+        for slot in target.slots() {
+            let Some(other) = owners.insert(slot.clone(), target.name()) else {
+                continue;
+            };
+            return Err(Failure::msg(
+                Outcome::Usage,
+                format!(
+                    "targets {other} and {} both have the slot {slot}, expected different names",
+                    target.name()
+                ),
+            )
+            .hint("give each target an environment of its own, or make the names of their slots differ"));
+        }
+    }
+    Ok(())
 }
 
 /// A slot that does not exist is a typing error: without this, "only this slot" would quietly mean "nothing".

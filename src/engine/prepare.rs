@@ -2,7 +2,7 @@
 //! before is the same as planning forward.
 
 use super::fetch::{InHand, Share};
-use super::operation::Operation;
+use super::operation::{Operation, check_distinct};
 use crate::decide::diff;
 use crate::decide::guard::{self, Refusal};
 use crate::model::event::EventKind;
@@ -71,6 +71,7 @@ pub(super) async fn prepare<'a>(
 ) -> Result<Prepared<'a>, Failure> {
     let mut steps = Vec::new();
     let mut observed = Vec::new();
+    operation.facts().wanted.clear();
     for target in operation.targets.iter().map(AsRef::as_ref) {
         let share = release.share(operation, target).await?;
         let facts = release.facts(operation);
@@ -78,6 +79,8 @@ pub(super) async fn prepare<'a>(
         steps.push(step);
         observed.push(state);
     }
+    // Slots that were found only now are told apart as well.
+    check_distinct(&operation.targets)?;
     remember_before(operation, observed);
     Ok(Prepared { steps })
 }
@@ -119,6 +122,7 @@ pub(super) async fn prepare_back<'a>(
 ) -> Result<Prepared<'a>, Failure> {
     let mut steps = Vec::new();
     let facts = before_facts(operation);
+    operation.facts().wanted.clear();
     for target in operation.targets.iter().map(AsRef::as_ref) {
         let mut wanted = Wanted::new();
         for slot in target.slots() {
@@ -153,6 +157,7 @@ async fn prepare_one<'a>(
     let slots = operation.request.verb.slots();
     let mut wanted = share.wanted;
     wanted.retain(|slot, _| slots.is_empty() || slots.contains(slot));
+    operation.facts().wanted.extend(wanted.keys().cloned());
     let mut plan = diff::plan(&observed, &wanted);
     plan.hazards = target
         .hazards(&plan, facts)

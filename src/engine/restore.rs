@@ -17,6 +17,7 @@ use crate::model::verdict::Verdict;
 use crate::targets::{ReleaseFacts, TargetError};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Carries a prepared plan out. The leases are held and renewed while it lasts. `ward` judges between the steps of a change that is
@@ -31,11 +32,14 @@ pub(super) async fn apply(
         return Ok(None);
     }
     let leases = Leases::take(operation).await?;
-    keep::evidence(operation).await;
+    let work = async {
+        keep::evidence(operation).await;
+        apply_all(operation, prepared, facts, ward).await
+    };
     let done = tokio::select! {
         biased;
-        done = apply_all(operation, prepared, facts, ward) => done,
-        () = leases.renew(operation) => Err(Failure::msg(Outcome::Error, "the lease ended")),
+        done = work => done,
+        lost = leases.renew(operation) => Err(lost),
     };
     leases.release(operation).await;
     done
@@ -54,17 +58,9 @@ async fn apply_all(
             .permitted
             .changes()
             .partition(|change| !facts.emergency && !step.target.path(change.change()).is_empty());
-        if step.target.parallel() <= 1 {
-            for change in at_once {
-                check_stop(operation, done, total)?;
-                apply_one(operation, step, change, facts)
-                    .await
-                    .map_err(|failure| after(done, total, failure))?;
-                done += 1;
-            }
-        } else {
+        for changes in waves(step, at_once) {
             check_stop(operation, done, total)?;
-            done += side_by_side(operation, step, at_once, facts, (done, total)).await?;
+            done += side_by_side(operation, step, changes, facts, (done, total)).await?;
         }
         for change in gradual {
             check_stop(operation, done, total)?;
@@ -78,6 +74,20 @@ async fn apply_all(
         }
     }
     Ok(None)
+}
+
+/// Changes that may be under way together, those that others stand on first: one each, or a rank of a target that takes
+/// several.
+fn waves<'a>(step: &Ready<'_>, changes: Vec<PermittedChange<'a>>) -> Vec<Vec<PermittedChange<'a>>> {
+    if step.target.parallel() <= 1 {
+        return changes.into_iter().map(|change| vec![change]).collect();
+    }
+    let mut ranks: BTreeMap<u8, Vec<PermittedChange<'a>>> = BTreeMap::new();
+    for change in changes {
+        let rank = step.target.rank(change.change().slot());
+        ranks.entry(rank).or_default().push(change);
+    }
+    ranks.into_values().collect()
 }
 
 /// Changes of one target at once. One that fails does not stop those that are under way; none is begun after it.
@@ -204,7 +214,10 @@ pub(super) async fn apply_one(
     // An unknown outcome is resolved by observing, never by trying again.
     let held = match step.target.observe_one(&slot).await {
         Ok(held) => held,
-        Err(error) => return Err(applied.err().unwrap_or(error).failure(&target)),
+        Err(error) => {
+            let error = applied.err().unwrap_or(error);
+            return Err(in_the_middle(error, &target, change, None));
+        }
     };
     if let Some(held) = &held {
         let now = State::from_iter([(slot.clone(), held.clone())]);
@@ -218,7 +231,7 @@ pub(super) async fn apply_one(
                 change.to().short()
             ));
         }
-        (Err(error), _) => return Err(in_the_middle(error.failure(&target))),
+        (Err(error), _) => return Err(in_the_middle(error, &target, change, held.as_ref())),
         (Ok(()), false) => return Err(not_held(&slot, change.to(), held.as_ref())),
     }
     operation.tell(EventKind::Applied {
@@ -249,9 +262,22 @@ fn holds(held: Option<&Held>, revision: &Revision) -> bool {
     })
 }
 
-/// A failure after INTENT: what failed may be half done, and running again resumes.
-fn in_the_middle(mut failure: Failure) -> Failure {
-    if failure.kind == Outcome::Error {
+/// A failure after INTENT: unless the slot still holds what it held, or never was ours, it is half done, and running again
+/// resumes. What does not come up is whole, and unhealthy.
+fn in_the_middle(
+    error: TargetError,
+    target: &str,
+    change: &Change,
+    held: Option<&Held>,
+) -> Failure {
+    let is_whole = matches!(
+        error,
+        TargetError::Conflict { .. } | TargetError::Unhealthy { .. }
+    );
+    let mut failure = error.failure(target);
+    let is_untouched = held.is_some_and(|held| held.revision.as_ref() == change.from())
+        && change.from() != Some(change.to());
+    if failure.kind == Outcome::Error || !(is_whole || is_untouched) {
         failure.kind = Outcome::Incomplete;
     }
     failure

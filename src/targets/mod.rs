@@ -58,6 +58,11 @@ pub trait Target: Send + Sync + Debug {
         1
     }
 
+    /// Slots of a lower rank are changed, and verified, before those of a higher one: what serves before what points at it.
+    fn rank(&self, _slot: &Slot) -> u8 {
+        0
+    }
+
     /// Whether this is the place that the settings name: the first question of every command, before any other.
     ///
     /// # Errors

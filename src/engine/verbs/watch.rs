@@ -58,7 +58,12 @@ pub(in crate::engine) async fn mitigate(
             keep::retire(operation).await;
             Ok(Ending::new(Outcome::Healthy, found.said(Outcome::Healthy)))
         }
-        Next::Stop { outcome } => Ok(left_in_place(outcome, &found, already_unhealthy, again)),
+        Next::Stop { outcome } => {
+            if outcome == Outcome::Unhealthy {
+                keep::evidence(operation).await;
+            }
+            Ok(left_in_place(outcome, &found, already_unhealthy, again))
+        }
         Next::RollBack { why: _ } => turn_back::run(operation, ward, &found.why()).await,
     }
 }

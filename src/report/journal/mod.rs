@@ -56,21 +56,33 @@ impl Journal {
 }
 
 impl Sink for Journal {
-    /// One write and one `fdatasync`. After a failure the file ends at the last whole line again, if it can be cut.
+    /// One write, and one `fdatasync` unless the next event will do: a crash of the machine may lose how far a rollout was, never
+    /// what was begun or done. After a failure the file ends at the last whole line again, if it can be cut.
     fn event(&mut self, event: &Event) -> io::Result<()> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
         let whole = self.file.stream_position()?;
-        let written = self
-            .file
-            .write_all(&line)
-            .and_then(|()| self.file.sync_data());
+        let written = self.file.write_all(&line).and_then(|()| {
+            if is_passing(&event.kind) {
+                Ok(())
+            } else {
+                self.file.sync_data()
+            }
+        });
         if written.is_err() {
             // The reader tolerates a torn last line, so a cut that fails too loses nothing more.
             self.file.set_len(whole).ok();
         }
         written
     }
+}
+
+/// Events that tell how something goes, and after which nothing depends on their being kept.
+const fn is_passing(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Progress { .. } | EventKind::Left { .. } | EventKind::Checked { .. }
+    )
 }
 
 /// Why a journal cannot be read.

@@ -37,6 +37,14 @@ impl Target for Kubernetes {
         self.settings.selector.is_some()
     }
 
+    /// A Service or a route leads to pods only when those are what they should be.
+    fn rank(&self, slot: &Slot) -> u8 {
+        match self.place(slot) {
+            Ok(place) if place.kind.is_workload() => 0,
+            Ok(_) | Err(_) => 1,
+        }
+    }
+
     async fn guard(&self) -> Result<(), TargetError> {
         guard::guard(self).await
     }
