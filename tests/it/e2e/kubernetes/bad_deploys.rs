@@ -90,3 +90,49 @@ async fn a_tag_that_moved_is_put_back_by_its_digest() {
     assert_eq!(shop.image().await, good);
     shop.wait_running(&good, 3).await;
 }
+
+#[tokio::test]
+async fn a_deploy_of_images_that_crash_goes_back_to_the_recorded_release() {
+    let Some(shop) = Shop::open("deploy").await else {
+        return;
+    };
+    let good = pinned(&shop.record(11).await);
+    let bad = format!("sha256:{}", "d".repeat(64));
+    shop.space.behaves(&bad, "crash").await;
+    let dir = shop.stage.path("dist");
+    std::fs::create_dir(&dir).unwrap();
+    let images = json!({"web": format!("shop/web@{bad}")});
+    std::fs::write(dir.join("images.json"), images.to_string()).unwrap();
+    shop.configure("slots: [deployment/web], payload: images.json");
+    let out = shop
+        .stage
+        .lastgood(&["deploy", "--artifact", dir.to_str().unwrap()])
+        .json()
+        .step(12)
+        .run()
+        .await;
+    out.ended(10, "rolled-back").says("crash");
+    assert_eq!(shop.image().await, good);
+    shop.wait_running(&good, 3).await;
+}
+
+#[tokio::test]
+async fn a_fault_of_a_slot_that_nobody_touched_judges_nothing() {
+    let Some(shop) = Shop::open("legacy").await else {
+        return;
+    };
+    shop.record(11).await;
+    shop.space
+        .deployment("legacy", "shop/legacy:1-crash", 1)
+        .await;
+    shop.configure("slots: [deployment/web, deployment/legacy]");
+    shop.set_image("shop/web:2-slow").await;
+    let out = shop
+        .stage
+        .lastgood(&["watch", "--slot", "deployment/web"])
+        .json()
+        .step(12)
+        .run()
+        .await;
+    out.ended(0, "healthy");
+}

@@ -98,3 +98,22 @@ async fn what_is_not_proven_is_not_recorded() {
     assert_eq!(out.code, Some(15), "{out}");
     assert!(!path.join("lastgood.json").exists());
 }
+
+#[tokio::test]
+async fn two_targets_with_one_slot() {
+    let Some(shop) = Shop::open("twins").await else {
+        return;
+    };
+    let config = std::fs::read_to_string(shop.stage.path(".github/lastgood.yml")).unwrap();
+    let start = config.find("{ name: shop").unwrap();
+    let end = config.rfind("}]").unwrap();
+    let target = config.get(start..=end).unwrap();
+    let twin = target.replace("name: shop", "name: twin");
+    shop.stage.file(
+        ".github/lastgood.yml",
+        &config.replace(target, &format!("{target}, {twin}")),
+    );
+    let out = shop.run(&["rollback"]).await;
+    assert_eq!(out.code, Some(2), "{out}");
+    out.says("both have the slot deployment/web");
+}
