@@ -4,7 +4,8 @@
 use crate::cluster::{Space, at};
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, WatchEvent, WatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -28,11 +29,7 @@ pub(crate) async fn start(space: &Space, names: &[String]) -> anyhow::Result<Wat
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", "Deployment"));
     let api: Api<DynamicObject> =
         Api::namespaced_with(space.cluster().client(), &space.name, &resource);
-    let now = api.list(&kube::api::ListParams::default()).await?;
-    let version = now
-        .metadata
-        .resource_version
-        .context("a list has a version")?;
+    let now = api.list(&ListParams::default()).await?;
     let mut before = BTreeMap::new();
     for object in now.items {
         let name = object.metadata.name.unwrap_or_default();
@@ -40,13 +37,13 @@ pub(crate) async fn start(space: &Space, names: &[String]) -> anyhow::Result<Wat
     }
     before.retain(|name, _| names.contains(name));
     let task = tokio::spawn(async move {
-        let mut events = api.watch(&WatchParams::default(), &version).await?.boxed();
+        // A busy server ends watches: this one is begun again by itself.
+        let events = watcher(api, watcher::Config::default()).default_backoff();
+        let mut events = std::pin::pin!(events.applied_objects());
         let mut first = None;
         let mut waiting = before;
-        while let Some(event) = events.next().await {
-            let (WatchEvent::Modified(object) | WatchEvent::Added(object)) = event? else {
-                continue;
-            };
+        while let Some(object) = events.next().await {
+            let object = object?;
             let name = object.metadata.name.clone().unwrap_or_default();
             let generation = object.metadata.generation.unwrap_or(0);
             let Some(old) = waiting.get(&name) else {
