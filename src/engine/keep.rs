@@ -5,17 +5,29 @@ use crate::model::state::Revision;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+/// Files of one target that are named one by one; more are named by their directory.
+const TOLD_MAX: usize = 3;
+
 /// What the target says of the release that is about to be replaced. Failing to keep it is a warning.
 pub(super) async fn evidence(operation: &Operation) {
     for target in &operation.targets {
+        let mut kept = Vec::new();
         for (name, text) in target.evidence().await {
             match write_evidence(operation, target.name(), &name, &text) {
-                Ok(path) => operation.left(&format!("{name} of {}", target.name()), &path),
+                Ok(path) => kept.push((name, path)),
                 Err(error) => operation.warn(format!(
                     "could not keep {name} of {}: {error}",
                     target.name()
                 )),
             }
+        }
+        if TOLD_MAX < kept.len() {
+            let what = format!("{} files of evidence of {}", kept.len(), target.name());
+            operation.left(&what, &operation.dir.join("evidence"));
+            continue;
+        }
+        for (name, path) in kept {
+            operation.left(&format!("{name} of {}", target.name()), &path);
         }
     }
 }
