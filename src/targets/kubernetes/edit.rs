@@ -1,7 +1,7 @@
 //! One change of one object, which the server makes only to the object that was read: a JSON patch with a test on its
 //! resourceVersion, under our own field manager. What is changed, and what is done when somebody was faster, is the callers'.
 
-use super::cluster::failed;
+use super::cluster::{changed_failed, failed};
 use crate::targets::TargetError;
 use anyhow::Context as _;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
@@ -25,8 +25,8 @@ pub(super) enum Edited {
 /// Applies `ops` (RFC 6902) to the object as it was read.
 ///
 /// # Errors
-/// The server refuses the change for another reason than a newer object, or does not answer. `what` says what was being
-/// done, without the cause.
+/// The server refuses the change for another reason than a newer object; `OutcomeUnknown` when its answer was lost. `what` says
+/// what was being done, without the cause.
 pub(super) async fn edit(
     objects: &Api<DynamicObject>,
     object: &DynamicObject,
@@ -63,7 +63,7 @@ pub(super) async fn edit(
             Ok(_) => Ok(Edited::Stale),
             Err(error) => Err(failed(error, what)),
         },
-        _ => Err(failed(error, what)),
+        _ => Err(changed_failed(error, what)),
     }
 }
 

@@ -2,7 +2,7 @@
 //! changed. Secrets are never written.
 
 use super::super::Kubernetes;
-use super::super::cluster::{Cluster, failed};
+use super::super::cluster::{Cluster, changed_failed, failed};
 use super::super::edit::{Edited, FIELD_MANAGER, TRIES_MAX, edit};
 use super::super::slots::Place;
 use super::hold::{self, UNREADABLE};
@@ -141,6 +141,6 @@ async fn create(
     match objects.create(&params, &object).await {
         Ok(_) => Ok(true),
         Err(Error::Api(status)) if status.code == 409 => Ok(false),
-        Err(error) => Err(failed(error, what)),
+        Err(error) => Err(changed_failed(error, what)),
     }
 }
