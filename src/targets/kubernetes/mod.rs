@@ -18,6 +18,7 @@ mod install;
 mod lease;
 mod live;
 mod logs;
+mod masking;
 mod memory;
 mod outlook;
 mod owned;

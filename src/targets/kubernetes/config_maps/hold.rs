@@ -1,5 +1,6 @@
 //! What a ConfigMap or a Secret holds, as it is recorded and compared. Pure.
 
+use crate::targets::kubernetes::masking::{self, MASK, looks_secret};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -100,7 +101,7 @@ pub(super) fn is_same(old: &Value, new: &Value) -> bool {
     old == UNREADABLE || new == UNREADABLE || old.get("sha256") == new.get("sha256")
 }
 
-/// The keys that differ, one line each.
+/// The keys that differ, one line each, without what looks secret.
 pub(super) fn difference(name: &str, old: &Value, new: &Value) -> Vec<String> {
     if old.get("left-out-bytes").is_some() {
         return vec![format!(
@@ -125,6 +126,7 @@ pub(super) fn difference(name: &str, old: &Value, new: &Value) -> Vec<String> {
                 (Some(_), None) => "is gone".to_owned(),
                 (None, Some(_)) => "is new".to_owned(),
                 (Some(_), Some(_)) if part == "binaryData" => "has other bytes".to_owned(),
+                (Some(_), Some(_)) if looks_secret(key) => format!("was {MASK} and is {MASK}"),
                 (Some(old), Some(new)) => first_difference(&old, &new),
             };
             lines.push(format!("ConfigMap {name}: {key} {change}"));
@@ -137,8 +139,18 @@ pub(super) fn difference(name: &str, old: &Value, new: &Value) -> Vec<String> {
 fn first_difference(old: &str, new: &str) -> String {
     let shown = |line: Option<&str>| match line {
         None => "nothing".to_owned(),
-        Some(line) => format!("{:?}", line.chars().take(60).collect::<String>()),
+        // Masked before it is cut: half a secret is not found any more.
+        Some(line) => format!(
+            "{:?}",
+            masking::text(line).chars().take(60).collect::<String>()
+        ),
     };
+    if [old, new]
+        .iter()
+        .any(|text| text.contains("PRIVATE KEY-----"))
+    {
+        return format!("was {MASK} and is {MASK}");
+    }
     let (mut olds, mut news) = (old.lines(), new.lines());
     let mut number = 0_usize;
     loop {
@@ -202,6 +214,14 @@ mod tests {
             &[("app.ini", "a=1\nb=2\n")],
             &[("app.ini", "a=1\nb=3\nc=4\n")],
             &["ConfigMap web: app.ini was \"b=2\" and is \"b=3\" in line 2"],
+        );
+        check(
+            &[("DB_PASSWORD", "hunter2"), ("app.ini", "password=hunter2")],
+            &[("DB_PASSWORD", "hunter3"), ("app.ini", "password=hunter3")],
+            &[
+                "ConfigMap web: DB_PASSWORD was *** and is ***",
+                "ConfigMap web: app.ini was \"password=***\" and is \"password=***\"",
+            ],
         );
         check(
             &[("k", "a\n")],

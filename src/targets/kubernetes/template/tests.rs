@@ -102,16 +102,19 @@ fn differences_are_readable_and_hide_secrets() {
         {"name": "DB_PASSWORD", "value": "hunter3"}, {"name": "LOG_LEVEL", "value": "debug"},
         {"name": "URL", "value": "postgres://me:pass@db/x"}
     ]);
-    container["args"] = json!(["--token=abc", "--port=80"]);
+    container["args"] = json!(["--token=abc", "--db-password", "hunter4", "--port=80"]);
+    container["livenessProbe"] =
+        json!({"httpGet": {"httpHeaders": [{"name": "Authorization", "value": "Bearer hunter5"}]}});
     new["metadata"]["labels"]["pod-template-hash"] = json!("5d4f");
     assert_eq!(
         difference(&old, &new),
         [
-            r#"spec.containers[c].args: (none) -> ["--token=***","--port=80"]"#,
+            r#"spec.containers[c].args: (none) -> ["--token=***","--db-password","***","--port=80"]"#,
             "spec.containers[c].env.DB_PASSWORD: *** -> ***",
             "spec.containers[c].env.LOG_LEVEL: info -> debug",
             "spec.containers[c].env.URL: (none) -> postgres://***@db/x",
             "spec.containers[c].image: app:1 -> app@sha256:abababababab…",
+            r#"spec.containers[c].livenessProbe: (none) -> {"httpGet":{"httpHeaders":[{"name":"Authorization","value":"***"}]}}"#,
         ]
     );
     assert_eq!(difference(&old, &old), Vec::<String>::new());
