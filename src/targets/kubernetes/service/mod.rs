@@ -4,6 +4,7 @@
 mod colour;
 mod endpoints;
 mod selector;
+mod size;
 
 use super::Kubernetes;
 use super::cluster::{Cluster, failed};
@@ -49,19 +50,7 @@ pub(super) async fn apply(
 ) -> Result<(), TargetError> {
     let slot = change.slot();
     let wanted = Selector::parse(change.to()).ok_or_else(|| unreadable(slot, change.to()))?;
-    let recorded = facts.pin(slot).and_then(|pin| pin.recorded.as_ref());
-    let switch = Switch {
-        cluster: kubernetes.cluster().await?,
-        place,
-        slot,
-        wanted: &wanted,
-        recorded_replicas: recorded
-            .and_then(|recorded| recorded.get("replicas")?.as_u64())
-            .and_then(|count| u32::try_from(count).ok())
-            .filter(|count| 0 < *count),
-        deadline: kubernetes.settings.rollout_deadline.0,
-        story: facts.story,
-    };
+    let switch = Switch::of(kubernetes, place, slot, &wanted, facts).await?;
     let service = switch.service().await?;
     let live = selector_of(&service, place)?;
     if live != wanted {
@@ -71,6 +60,25 @@ pub(super) async fn apply(
         switch.select(&live, change.from()).await?;
     }
     endpoints::follow(&switch).await
+}
+
+/// Tells what a switch will scale up, before anything is changed.
+///
+/// # Errors
+/// `Refused` when nothing makes pods of the wanted colour.
+pub(super) async fn foresee(
+    kubernetes: &Kubernetes,
+    place: &Place,
+    change: &Change,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), TargetError> {
+    let slot = change.slot();
+    let wanted = Selector::parse(change.to()).ok_or_else(|| unreadable(slot, change.to()))?;
+    let Some(live) = change.from().and_then(Selector::parse) else {
+        return Ok(());
+    };
+    let switch = Switch::of(kubernetes, place, slot, &wanted, facts).await?;
+    colour::foresee(&switch, &live).await
 }
 
 /// What `record` writes down of a Service.
@@ -107,10 +115,34 @@ struct Switch<'a> {
     /// How many pods were Ready behind it when the release was recorded.
     recorded_replicas: Option<u32>,
     deadline: Duration,
+    emergency: bool,
     story: Option<&'a dyn Story>,
 }
 
-impl Switch<'_> {
+impl<'a> Switch<'a> {
+    async fn of(
+        kubernetes: &'a Kubernetes,
+        place: &'a Place,
+        slot: &'a Slot,
+        wanted: &'a Selector,
+        facts: &'a ReleaseFacts<'_>,
+    ) -> Result<Self, TargetError> {
+        let recorded = facts.pin(slot).and_then(|pin| pin.recorded.as_ref());
+        Ok(Self {
+            cluster: kubernetes.cluster().await?,
+            place,
+            slot,
+            wanted,
+            recorded_replicas: recorded
+                .and_then(|recorded| recorded.get("replicas")?.as_u64())
+                .and_then(|count| u32::try_from(count).ok())
+                .filter(|count| 0 < *count),
+            deadline: kubernetes.settings.rollout_deadline.0,
+            emergency: facts.emergency,
+            story: facts.story,
+        })
+    }
+
     fn tell(&self, text: &str) {
         if let Some(story) = self.story {
             story.progress(self.slot, text);
