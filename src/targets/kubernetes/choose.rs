@@ -56,36 +56,71 @@ pub(super) async fn wanted(
         });
     }
     let chosen = side_by_side(asked).await?;
-    let mut chosen: BTreeMap<Place, Option<Chosen>> = chosen.into_iter().collect();
+    let mut chosen: BTreeMap<Place, Answer> = chosen.into_iter().collect();
     let mut wanted = Wanted::new();
+    let mut left_out = BTreeMap::new();
     for place in kubernetes.places() {
         let slot = kubernetes.slot(&place);
-        let revision = match chosen.remove(&place) {
-            Some(chosen) => chosen.map(|chosen| chosen.revision),
-            None => facts.pinned(&slot).cloned(),
-        };
-        match revision {
-            Some(revision) => {
-                wanted.insert(slot, revision);
+        let answer = chosen.remove(&place).unwrap_or(Answer::Nothing);
+        match (answer, facts.pinned(&slot)) {
+            (Answer::Chosen(chosen), _) => {
+                wanted.insert(slot, chosen.revision);
             }
-            None if facts.manifest.is_some()
-                && kubernetes.named.contains(&place)
-                && file.is_none() =>
-            {
-                return Err(says_nothing(&slot));
+            (Answer::NoHistory, _) => {
+                left_out.insert(slot, NO_HISTORY.to_owned());
             }
-            // Found by labels and not there when the release was made, or none of its images: left alone.
-            None => tracing::info!(%slot, "the release says nothing of it; it is left alone"),
+            (Answer::Nothing, Some(revision)) if !place.kind.is_workload() => {
+                wanted.insert(slot, revision.clone());
+            }
+            (Answer::Nothing, _) if kubernetes.named.contains(&place) => {
+                left_out.insert(slot, "the release says nothing of it".to_owned());
+            }
+            // Found by labels and not there when the release was made: left alone.
+            (Answer::Nothing, _) => {
+                tracing::info!(%slot, "the release says nothing of it; it is left alone");
+            }
         }
     }
     if wanted.is_empty() {
-        return Err(TargetError::BadRelease {
-            what: "nothing in the release belongs to a slot of this target".to_owned(),
-            next: "compare the slots and containers in the release with those of the target"
-                .to_owned(),
-        });
+        return Err(nothing(&left_out));
     }
+    kubernetes.memory.keep_left_out(left_out);
     Ok(wanted)
+}
+
+/// Why a release wants nothing of any slot.
+fn nothing(left_out: &BTreeMap<Slot, String>) -> TargetError {
+    let no_history = left_out.iter().find(|(_, why)| *why == NO_HISTORY);
+    if let Some((slot, why)) = no_history {
+        return TargetError::BadRelease {
+            what: format!("{slot}: {why}"),
+            next: "name the template: --to-revision, or a release with a recorded one: --run-id"
+                .to_owned(),
+        };
+    }
+    let slots: Vec<&str> = left_out.keys().map(|slot| slot.0.as_str()).collect();
+    let of = match slots.as_slice() {
+        [] => "nothing in the release belongs to a slot of this target".to_owned(),
+        slots => format!("the release says nothing of slot {}", slots.join(", ")),
+    };
+    TargetError::BadRelease {
+        what: of,
+        next: "compare the slots and containers in the release with those of the target, or name a release that was recorded with them: --run-id"
+            .to_owned(),
+    }
+}
+
+const NO_HISTORY: &str =
+    "the release names its images, and the cluster keeps no template that ran them";
+
+/// What a release means for one workload.
+#[derive(Debug)]
+enum Answer {
+    Chosen(Box<Chosen>),
+    /// The release says nothing of it.
+    Nothing,
+    /// It names images that no template which the cluster keeps ran.
+    NoHistory,
 }
 
 /// The revision of a template that the cluster keeps under a number.
@@ -148,8 +183,10 @@ pub(super) async fn planned(
         .transpose()?;
     let is_only = kubernetes.places().len() == 1;
     let chosen = choose(kubernetes, observed, facts, file.as_ref(), is_only).await?;
-    if let Some(chosen) = chosen.filter(|chosen| chosen.revision == *to) {
-        return Ok(chosen);
+    if let Answer::Chosen(chosen) = chosen
+        && chosen.revision == *to
+    {
+        return Ok(*chosen);
     }
     for kept in history::kept(kubernetes, observed).await? {
         let images = known(kubernetes, observed, &kept.template);
@@ -167,47 +204,47 @@ pub(super) async fn planned(
     })
 }
 
-/// `None`: the release says nothing of this workload.
 async fn choose(
     kubernetes: &Kubernetes,
     observed: &Observed,
     facts: &ReleaseFacts<'_>,
     file: Option<&ImagesFile>,
     is_only: bool,
-) -> Result<Option<Chosen>, TargetError> {
+) -> Result<Answer, TargetError> {
     let slot = kubernetes.slot(&observed.place);
     let pin = facts.pin(&slot);
     if let Some((template, images)) = pin.and_then(recorded) {
         let source = "lastgood.json".to_owned();
         let chosen = candidate(kubernetes, observed, template, &images, None, source).await?;
-        return Ok(Some(chosen));
+        return Ok(Answer::Chosen(Box::new(chosen)));
     }
     let (wish, is_only) = match (pin.and_then(pinned_images), file) {
         // The pin is of this slot alone.
         (Some(wish), _) => (wish, true),
         (None, Some(file)) => (file.wish(&slot), is_only),
-        (None, None) => return Ok(None),
+        (None, None) => return Ok(Answer::Nothing),
     };
     match facts.way {
         Way::Forward => {
             let images = wish.over(&observed.images, is_only);
             if images.is_empty() {
-                return Ok(None);
+                return Ok(Answer::Nothing);
             }
             let source = "the images of the release over the live template".to_owned();
             let template = observed.pinned();
             let chosen = candidate(kubernetes, observed, template, &images, None, source).await?;
-            Ok(Some(chosen))
+            Ok(Answer::Chosen(Box::new(chosen)))
         }
-        Way::Back if wish.over(&observed.images, is_only).is_empty() => Ok(None),
+        Way::Back if wish.over(&observed.images, is_only).is_empty() => Ok(Answer::Nothing),
         Way::Back => {
             for kept in history::kept(kubernetes, observed).await? {
                 let images = known(kubernetes, observed, &kept.template);
                 if let Some(images) = wish.fits(&images, &observed.images, is_only) {
-                    return Ok(Some(earlier(kubernetes, observed, &kept, &images).await?));
+                    let chosen = earlier(kubernetes, observed, &kept, &images).await?;
+                    return Ok(Answer::Chosen(Box::new(chosen)));
                 }
             }
-            Err(no_history(&slot))
+            Ok(Answer::NoHistory)
         }
     }
 }
@@ -298,19 +335,31 @@ async fn candidate(
     Ok(chosen)
 }
 
-fn says_nothing(slot: &Slot) -> TargetError {
-    TargetError::BadRelease {
-        what: format!("lastgood.json says nothing of slot {slot}"),
-        next: "name a release that was recorded with this slot: --run-id".to_owned(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn no_history(slot: &Slot) -> TargetError {
-    TargetError::BadRelease {
-        what: format!(
-            "{slot}: the release names its images, and the cluster keeps no template that ran them"
-        ),
-        next: "name the template: --to-revision, or a release with a recorded one: --run-id"
-            .to_owned(),
+    #[track_caller]
+    fn check(left_out: &[(&str, &str)], says: &str) {
+        let left_out = left_out
+            .iter()
+            .map(|(slot, why)| (Slot((*slot).to_owned()), (*why).to_owned()))
+            .collect();
+        let error = nothing(&left_out);
+        assert!(matches!(error, TargetError::BadRelease { .. }));
+        assert!(error.to_string().contains(says), "{error}");
+    }
+
+    #[test]
+    fn a_release_that_wants_nothing_is_refused_with_its_reason() {
+        check(&[], "nothing in the release belongs to a slot");
+        check(
+            &[("deployment/api", "x"), ("deployment/web", "x")],
+            "says nothing of slot deployment/api, deployment/web",
+        );
+        check(
+            &[("deployment/api", "x"), ("deployment/web", NO_HISTORY)],
+            "deployment/web: the release names its images",
+        );
     }
 }

@@ -4,7 +4,8 @@
 use super::choose::Chosen;
 use super::slots::Place;
 use super::template::Images;
-use crate::model::state::Revision;
+use crate::model::state::{Revision, Slot};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +21,10 @@ struct Seen {
     templates: BTreeMap<(Place, Revision), Chosen>,
     /// Workloads that were paused when the plan was made, so that resuming them was asked for.
     paused: BTreeSet<Place>,
+    /// ConfigMaps as they are to be put back, by workload: what they hold until then is evidence.
+    config: BTreeMap<Place, Value>,
+    /// Slots that the release at hand leaves alone, and why.
+    left_out: BTreeMap<Slot, String>,
 }
 
 impl Memory {
@@ -77,5 +82,25 @@ impl Memory {
     /// The plan is made with these paused; `policy.allow` decides about it.
     pub(super) fn keep_paused(&self, places: impl IntoIterator<Item = Place>) {
         self.seen().paused.extend(places);
+    }
+
+    /// The ConfigMaps that a release recorded for a workload will be put back.
+    pub(super) fn keep_config(&self, place: &Place, recorded: &Value) {
+        if let Some(config) = recorded.get("config-maps") {
+            self.seen().config.insert(place.clone(), config.clone());
+        }
+    }
+
+    pub(super) fn config(&self) -> BTreeMap<Place, Value> {
+        self.seen().config.clone()
+    }
+
+    /// Replaces what was kept of another release.
+    pub(super) fn keep_left_out(&self, left_out: BTreeMap<Slot, String>) {
+        self.seen().left_out = left_out;
+    }
+
+    pub(super) fn left_out(&self) -> BTreeMap<Slot, String> {
+        self.seen().left_out.clone()
     }
 }
