@@ -40,16 +40,19 @@ pub(super) async fn images_present(
     Ok(findings)
 }
 
-/// Proves that every image can be pulled.
+/// Looks for every image. Answers what could not be told, one line each: nodes may have such an image, and a registry that does
+/// not answer is no reason to leave the bad release in place.
 ///
 /// # Errors
-/// `BadRelease` when one is not there; `Refused` or `Unreachable` when it cannot be told.
+/// `BadRelease` when one is proven to be missing, or is no reference.
 pub(super) async fn require_present(
     kubernetes: &Kubernetes,
     images: &[String],
-) -> Result<(), TargetError> {
-    let Some(registry) = registry(kubernetes)? else {
-        return Ok(());
+) -> Result<Vec<String>, TargetError> {
+    let registry = match registry(kubernetes) {
+        Ok(Some(registry)) => registry,
+        Ok(None) => return Ok(Vec::new()),
+        Err(error) => return Ok(vec![format!("images are not looked for: {error}")]),
     };
     let references: Result<Vec<Reference>, _> = images.iter().map(|image| image.parse()).collect();
     let references = references.map_err(|bad: crate::targets::registry::BadReference| {
@@ -58,21 +61,32 @@ pub(super) async fn require_present(
             next: bad.next.to_owned(),
         }
     })?;
-    for (_, present) in registry.all_present(&references).await {
-        present.map_err(|error| match TargetError::from(error.clone()) {
-            TargetError::Refused {
-                what,
-                allow,
-                next: _,
-            } => TargetError::Refused {
-                what,
-                allow,
-                next: way_out(&error),
-            },
-            other => other,
-        })?;
+    let mut unproven = Vec::new();
+    for (reference, present) in registry.all_present(&references).await {
+        if let Err(error) = present {
+            unproven.push(tolerated(&reference.to_string(), error)?);
+        }
     }
-    Ok(())
+    Ok(unproven)
+}
+
+/// Only an answer that the image is not there, or is another, refuses.
+fn tolerated(image: &str, error: RegistryError) -> Result<String, TargetError> {
+    match &error {
+        RegistryError::Missing { .. } | RegistryError::WrongDigest { .. } => Err(error.into()),
+        RegistryError::Unauthorized(_)
+        | RegistryError::Forbidden(_)
+        | RegistryError::RateLimited { .. }
+        | RegistryError::Server { .. }
+        | RegistryError::Unreachable { .. }
+        | RegistryError::TimedOut { .. }
+        | RegistryError::Redirect { .. }
+        | RegistryError::Unreadable { .. }
+        | RegistryError::Realm { .. } => Ok(format!(
+            "it is not known whether {image} can be pulled: {error}; {}",
+            way_out(&error)
+        )),
+    }
 }
 
 /// What is told of tags that point elsewhere by now: `written` is the image as the release named it, `pinned` what ran.
@@ -166,6 +180,45 @@ fn way_out(error: &RegistryError) -> String {
             format!(
                 "{next}; or set `check-images: false` when only the cluster can ask this registry"
             )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::registry::Said;
+    use std::time::Duration;
+
+    #[test]
+    fn only_an_image_that_is_proven_missing_refuses() {
+        let host = || "ghcr.io".to_owned();
+        let said = || Said(String::new());
+        let missing = RegistryError::Missing {
+            image: "shop/web".to_owned(),
+            said: said(),
+        };
+        assert!(tolerated("shop/web", missing).is_err());
+        let limited = RegistryError::RateLimited {
+            host: host(),
+            retry_after: None,
+            said: said(),
+            anonymous: None,
+        };
+        let slow = RegistryError::TimedOut {
+            host: host(),
+            within: Duration::from_secs(1),
+            tries: 3,
+        };
+        let broken = RegistryError::Server {
+            host: host(),
+            status: 503,
+            said: said(),
+            tries: 3,
+        };
+        for error in [limited, slow, broken] {
+            let told = tolerated("shop/web", error).unwrap();
+            assert!(told.contains("not known whether shop/web"), "{told}");
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use super::choose::Chosen;
 use super::owned::side_by_side;
-use super::slots::Place;
-use super::{Kubernetes, config_maps, hazards as signs, images, template};
+use super::slots::{Kind, Place};
+use super::{Kubernetes, config_maps, hazards as signs, images, service, template};
 use crate::model::plan::{Change, Hazard, Plan};
 use crate::model::state::Slot;
 use crate::targets::{ReleaseFacts, TargetError};
@@ -28,6 +28,9 @@ pub(super) async fn hazards(
     let mut config = Vec::new();
     for change in &plan.changes {
         let place = kubernetes.place(change.slot())?;
+        if place.kind == Kind::Service {
+            service::foresee(kubernetes, &place, change, facts).await?;
+        }
         let Some(chosen) = kubernetes.memory.chosen(&place, change.to()) else {
             continue;
         };
@@ -55,15 +58,23 @@ pub(super) async fn hazards(
         }
     }
     let wanted_images: Vec<String> = wanted_images.into_iter().collect();
-    let (present, hazards, secrets, ()) = tokio::join!(
+    tell_unnamed(kubernetes, facts);
+    let (present, hazards, configured, left, ()) = tokio::join!(
         images::require_present(kubernetes, &wanted_images),
         signs::of(kubernetes, plan, &since),
         side_by_side(config),
+        tell_left(kubernetes, plan, facts),
         tell_moved(kubernetes, &tags, facts),
     );
-    present?;
-    let mut hazards = hazards?;
-    hazards.extend(secrets?.into_iter().flatten());
+    let unproven = present?;
+    configured?;
+    left?;
+    if let (Some(story), Some(change)) = (facts.story, plan.changes.first()) {
+        for line in unproven {
+            story.progress(change.slot(), &format!("warning: {line}"));
+        }
+    }
+    let hazards = hazards?;
     let paused = hazards.iter().filter(|hazard| hazard.name == "paused");
     let paused: Result<Vec<Place>, _> = paused
         .map(|hazard| kubernetes.place(&hazard.slot))
@@ -72,31 +83,83 @@ pub(super) async fn hazards(
     Ok(hazards)
 }
 
-/// What the release's ConfigMaps and Secrets hold by now: differences of ConfigMaps are told, a changed Secret is a hazard.
+/// What the release's ConfigMaps and Secrets hold by now: what differs is told, and what cannot be put back refuses.
 async fn configuration(
     kubernetes: &Kubernetes,
     slot: &Slot,
     place: Place,
     recorded: &Value,
     facts: &ReleaseFacts<'_>,
-) -> Result<Vec<Hazard>, TargetError> {
-    let (difference, hazards) = tokio::join!(
+) -> Result<(), TargetError> {
+    let is_restored = kubernetes.settings.restore_config;
+    if is_restored {
+        config_maps::restorable(kubernetes, &place, recorded).await?;
+        kubernetes.memory.keep_config(&place, recorded);
+    }
+    let (difference, secrets) = tokio::join!(
         config_maps::difference_now(kubernetes, &place, recorded),
-        config_maps::hazards(kubernetes, slot, &place, recorded),
+        config_maps::changed_secrets(kubernetes, &place, recorded),
     );
-    if let (Some(story), lines) = (facts.story, difference?)
-        && !lines.is_empty()
-    {
-        let what = if kubernetes.settings.restore_config {
-            "is put back"
-        } else {
-            "stays as it is (restore-config: true puts it back)"
-        };
+    let (difference, secrets) = (difference?, secrets?);
+    let Some(story) = facts.story else {
+        return Ok(());
+    };
+    let what = if is_restored {
+        "is put back"
+    } else {
+        "stays as it is (restore-config: true puts it back)"
+    };
+    for line in difference.into_iter().take(LINES_MAX) {
+        story.progress(slot, &format!("{line}; {what}"));
+    }
+    for line in secrets {
+        story.progress(slot, &format!("warning: {line}"));
+    }
+    Ok(())
+}
+
+/// ConfigMaps go back together with a template. Where the template is right already, what differs is told.
+async fn tell_left(
+    kubernetes: &Kubernetes,
+    plan: &Plan,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), TargetError> {
+    let (Some(story), Some(manifest)) = (facts.story, facts.manifest) else {
+        return Ok(());
+    };
+    if !kubernetes.settings.restore_config {
+        return Ok(());
+    }
+    for place in kubernetes.places() {
+        let slot = kubernetes.slot(&place);
+        let recorded = manifest
+            .slots
+            .get(&slot)
+            .and_then(|pin| pin.recorded.as_ref());
+        let Some(recorded) = recorded else { continue };
+        if plan.changes.iter().any(|change| *change.slot() == slot) {
+            continue;
+        }
+        let lines = config_maps::difference_now(kubernetes, &place, recorded).await?;
         for line in lines.into_iter().take(LINES_MAX) {
-            story.progress(slot, &format!("{line}; {what}"));
+            story.progress(
+                &slot,
+                &format!("warning: {line}; it is NOT put back, because the pod template is not changed: put it back by hand, then `kubectl rollout restart`"),
+            );
         }
     }
-    hazards
+    Ok(())
+}
+
+/// Slots that were left out of what is wanted, each with its reason.
+fn tell_unnamed(kubernetes: &Kubernetes, facts: &ReleaseFacts<'_>) {
+    let Some(story) = facts.story else { return };
+    for (slot, why) in kubernetes.memory.left_out() {
+        story.progress(
+            &slot,
+            &format!("warning: NOT changed, left as it is: {why}"),
+        );
+    }
 }
 
 /// Where the template comes from, and what will differ.

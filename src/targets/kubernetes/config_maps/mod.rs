@@ -8,8 +8,6 @@ mod restore;
 use super::Kubernetes;
 use super::cluster::{Cluster, failed};
 use super::slots::Place;
-use crate::model::plan::Hazard;
-use crate::model::state::Slot;
 use crate::targets::TargetError;
 pub(super) use hold::{Configuration, UNREADABLE};
 use hold::{of_config_map, of_secret};
@@ -17,7 +15,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::Api;
 use kube::{Error, ResourceExt as _};
 pub(super) use references::References;
-pub(super) use restore::restore;
+pub(super) use restore::{restorable, restore};
 use serde_json::{Map, Value};
 
 /// What the ConfigMaps and Secrets named by `template` hold now.
@@ -82,20 +80,20 @@ pub(super) fn difference(recorded: &Value, now: &Value) -> Vec<String> {
     lines
 }
 
-/// The Secrets that no longer hold what they held: they cannot be put back, because only their digest was recorded.
-pub(super) async fn hazards(
+/// The Secrets that no longer hold what they held, in lines: they cannot be put back, because only their digest was recorded.
+/// That is told and stops nothing: a certificate that was renewed is a changed Secret.
+pub(super) async fn changed_secrets(
     kubernetes: &Kubernetes,
-    slot: &Slot,
     place: &Place,
     recorded: &Value,
-) -> Result<Vec<Hazard>, TargetError> {
+) -> Result<Vec<String>, TargetError> {
     let secrets = recorded.get("secrets").and_then(Value::as_object);
     let Some(secrets) = secrets.filter(|secrets| !secrets.is_empty()) else {
         return Ok(Vec::new());
     };
     let cluster = kubernetes.cluster().await?;
     let key = key_of(cluster, &place.namespace).await?;
-    let mut hazards = Vec::new();
+    let mut lines = Vec::new();
     for (name, old) in secrets {
         let what = match secret(cluster, place, name, key.as_deref()).await? {
             None => "is gone",
@@ -104,19 +102,15 @@ pub(super) async fn hazards(
             Some(new) if *old == new => continue,
             Some(_) => "has changed",
         };
-        hazards.push(Hazard {
-            slot: slot.clone(),
-            name: "secret-changed".to_owned(),
-            what: format!(
-                "the Secret {name} {what} since the release was recorded, and only its digest was recorded: {slot} would start with what it holds now"
-            ),
-        });
+        lines.push(format!(
+            "the Secret {name} {what} since the release was recorded, and is not put back (only its digest was recorded): the pods start with what it holds now"
+        ));
     }
-    Ok(hazards)
+    Ok(lines)
 }
 
 /// A ConfigMap as it is recorded; `None` when there is none.
-async fn config_map(
+pub(super) async fn config_map(
     cluster: &Cluster,
     place: &Place,
     name: &str,

@@ -24,8 +24,37 @@ pub(in super::super) async fn restore(
     story: Option<&dyn Story>,
 ) -> Result<(), TargetError> {
     let cluster = kubernetes.cluster().await?;
+    let changed = to_restore(cluster, place, recorded).await?;
+    for (name, old) in changed {
+        if let Some(story) = story {
+            story.progress(slot, &format!("putting the ConfigMap {name} back"));
+        }
+        put_back(cluster, place, name, old).await?;
+    }
+    Ok(())
+}
+
+/// Whether every ConfigMap that differs can be put back. Nothing is changed.
+///
+/// # Errors
+/// `Refused`, as [`restore`].
+pub(in super::super) async fn restorable(
+    kubernetes: &Kubernetes,
+    place: &Place,
+    recorded: &Value,
+) -> Result<(), TargetError> {
+    let cluster = kubernetes.cluster().await?;
+    to_restore(cluster, place, recorded).await.map(|_| ())
+}
+
+/// Those that differ, with what they held.
+async fn to_restore<'a>(
+    cluster: &Cluster,
+    place: &Place,
+    recorded: &'a Value,
+) -> Result<Vec<(&'a String, &'a Value)>, TargetError> {
     let maps = recorded.get("config-maps").and_then(Value::as_object);
-    let mut changed: Vec<(&String, &Value)> = Vec::new();
+    let mut changed = Vec::new();
     for (name, old) in maps.into_iter().flatten() {
         let now = super::config_map(cluster, place, name).await?;
         if old == UNREADABLE || now.as_ref().is_some_and(|now| hold::is_same(old, now)) {
@@ -34,13 +63,7 @@ pub(in super::super) async fn restore(
         may_be_restored(place, name, old, now.as_ref())?;
         changed.push((name, old));
     }
-    for (name, old) in changed {
-        if let Some(story) = story {
-            story.progress(slot, &format!("putting the ConfigMap {name} back"));
-        }
-        put_back(cluster, place, name, old).await?;
-    }
-    Ok(())
+    Ok(changed)
 }
 
 fn may_be_restored(

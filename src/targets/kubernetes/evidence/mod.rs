@@ -1,6 +1,7 @@
 //! What a person will want to see of the state before a change: workloads, pods, logs, events and history, as they are now.
 //! Bounded in size and time, masked, never the data of a Secret. What it means is for whoever reads it.
 
+mod config;
 mod describe;
 mod gather;
 mod masked;
@@ -28,6 +29,7 @@ const ALL_BYTES_MAX: usize = 4 * 1024 * 1024;
 enum Rank {
     Describe,
     Events,
+    Config,
     Previous,
     History,
     Log,
@@ -54,6 +56,12 @@ impl Files {
     fn miss(&self, name: &str, why: &str) {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         missing.insert(name.to_owned(), why.to_owned());
+    }
+
+    /// There was nothing to put down: not missing.
+    fn put_nothing(&self, name: &str) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.remove(name);
     }
 
     fn put(&self, rank: Rank, name: &str, text: String) {
@@ -93,7 +101,11 @@ pub(in crate::targets::kubernetes) async fn gather(target: &Kubernetes) -> Vec<(
         let events = namespaces
             .iter()
             .map(|namespace| gather::events(target, cluster, namespace, &files));
-        tokio::join!(join_all(slots), join_all(events));
+        tokio::join!(
+            config::gather(target, cluster, &files),
+            join_all(slots),
+            join_all(events)
+        );
     };
     if timeout_at(ends, gathering).await.is_err() {
         tracing::debug!("evidence is cut short");
