@@ -55,7 +55,10 @@ pub(super) async fn install(
     let gave_up = Deadline::new(replaced.before.rollout().progressing);
     match rollout::wait(kubernetes, &place, gave_up, facts.story, slot).await {
         Err(TargetError::Unhealthy { .. }) if facts.emergency => {
-            emergency::ladder(kubernetes, &place, slot, &chosen.template, facts.story).await
+            if rollout::is_up(kubernetes, &place, slot).await? {
+                return Ok(());
+            }
+            emergency::ladder(kubernetes, &place, slot, &replaced.after, facts.story).await
         }
         other => other,
     }

@@ -4,27 +4,36 @@
 use super::cluster::{Cluster, failed};
 use super::owned::{Owned, is_observed, uid};
 use super::pods::{self, Mark};
-use super::rollout::Told;
+use super::readiness::{is_ending, is_ready};
+use super::rollout::{Told, changed_at};
 use super::slots::{Kind, Place};
 use super::workload::rollout;
 use crate::targets::TargetError;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Error;
 use kube::api::{Api, DeleteParams, DynamicObject, Preconditions};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a pod has to be not ready before it counts as stuck: a passing hiccup must not cost a database its pod.
+const UNREADY: Duration = Duration::from_secs(5);
 
 /// Deletes the pod that keeps a StatefulSet from going on, if there is one.
 pub(super) async fn unstick(
     cluster: &Cluster,
     place: &Place,
     object: &DynamicObject,
+    unready: &mut Unready,
     told: &Told<'_>,
 ) -> Result<(), TargetError> {
     if !waits_in_order(place, object) {
         return Ok(());
     }
     let owned = Owned::of(cluster, object, place).await?;
-    unstick_owned(cluster, place, object, &owned, told).await
+    unstick_owned(cluster, place, object, &owned, unready, told).await
 }
 
 /// The same, of pods that are in hand.
@@ -33,6 +42,7 @@ pub(super) async fn unstick_owned(
     place: &Place,
     object: &DynamicObject,
     owned: &Owned,
+    unready: &mut Unready,
     told: &Told<'_>,
 ) -> Result<(), TargetError> {
     let Some(mark) = owned.mark(object, place) else {
@@ -43,7 +53,10 @@ pub(super) async fn unstick_owned(
     }
     let from = rollout(object, place).partition;
     let pods = owned.pods(object, place);
-    match stuck(&pods, &mark, from) {
+    unready.look(&pods, Instant::now());
+    let changed = changed_at(object);
+    let stuck = stuck(&pods, &mark, from);
+    match stuck.filter(|pod| unready.lasts(pod, changed)) {
         Some(pod) => {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
             told.progress(&format!(
@@ -64,17 +77,73 @@ fn waits_in_order(place: &Place, object: &DynamicObject) -> bool {
         && !rollout(object, place).is_on_delete
 }
 
-/// The pod with the highest ordinal that is neither of the wanted revision nor ready.
+/// The pod with the highest ordinal that is neither of the wanted revision nor ready; none while a pod ends or comes up, so
+/// that databases lose one member at a time.
 fn stuck<'a>(pods: &[&'a Pod], mark: &Mark, partition: u32) -> Option<&'a Pod> {
+    let is_busy = pods
+        .iter()
+        .any(|pod| is_ending(pod) || (mark.is_on(&pod.metadata) && !is_ready(pod)));
+    if is_busy {
+        return None;
+    }
     pods.iter()
         .copied()
-        .filter(|pod| !mark.is_on(&pod.metadata))
-        .filter(|pod| {
-            let pod = pods::pod(pod, false, None);
-            !pod.is_ready && !pod.is_terminating
-        })
+        .filter(|pod| !mark.is_on(&pod.metadata) && !is_ready(pod))
         .filter(|pod| partition <= ordinal(pod))
         .max_by_key(|pod| ordinal(pod))
+}
+
+/// Since when pods are not ready, as one wait saw them.
+#[derive(Debug, Default)]
+pub(super) struct Unready(BTreeMap<String, (Instant, Duration)>);
+
+impl Unready {
+    fn look(&mut self, pods: &[&Pod], now: Instant) {
+        let unready: BTreeSet<&str> = pods
+            .iter()
+            .filter(|pod| !is_ready(pod))
+            .map(|pod| uid(&pod.metadata))
+            .collect();
+        self.0.retain(|uid, _| unready.contains(uid.as_str()));
+        for uid in unready {
+            let (since, lasts) = self
+                .0
+                .entry(uid.to_owned())
+                .or_insert((now, Duration::ZERO));
+            *lasts = now.saturating_duration_since(*since);
+        }
+    }
+
+    /// Whether it is no passing hiccup: for [`UNREADY`] by our own clock, or before `changed` by the cluster's clocks.
+    fn lasts(&self, pod: &Pod, changed: Option<Timestamp>) -> bool {
+        let seen = self.0.get(uid(&pod.metadata));
+        let by_us = seen.is_some_and(|(_, lasts)| UNREADY <= *lasts);
+        let by_cluster = match (unready_since(pod), changed) {
+            (Some(since), Some(changed)) => {
+                changed.as_second().saturating_sub(since.as_second())
+                    >= UNREADY.as_secs().cast_signed()
+            }
+            (None, _) | (_, None) => false,
+        };
+        by_us || by_cluster
+    }
+}
+
+/// What the condition says; a pod without it never was ready.
+fn unready_since(pod: &Pod) -> Option<Timestamp> {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition.type_ == "Ready");
+    let since = match ready {
+        Some(ready) => ready.last_transition_time.as_ref(),
+        None => pod.metadata.creation_timestamp.as_ref(),
+    };
+    since.map(|time| time.0)
 }
 
 /// The next pod of a workload that replaces none itself. `true`: all are of the wanted revision, and ready.
@@ -209,8 +278,60 @@ mod tests {
     fn the_highest_pod_that_is_neither_wanted_nor_ready_is_stuck() {
         check_stuck(&["db-0 good", "db-1 good", "db-2 bad!"], 0, "db-2");
         check_stuck(&["db-9 bad!", "db-10 bad!", "db-11 bad"], 0, "db-10");
-        check_stuck(&["db-0 good!", "db-1 bad", "db-2 bad~"], 0, "");
         check_stuck(&["db-1 bad!", "db-2 bad!"], 3, "");
+        check_stuck(&["db-0 bad", "db-1 bad"], 0, "");
+    }
+
+    #[test]
+    fn no_pod_is_stuck_while_another_ends_or_comes_up() {
+        check_stuck(&["db-0 bad!", "db-1 bad!", "db-2 bad~"], 0, "");
+        check_stuck(&["db-0 bad!", "db-1 good~"], 0, "");
+        check_stuck(&["db-0 bad!", "db-1 bad", "db-2 good!"], 0, "");
+        check_stuck(&["db-0 bad!", "db-1 bad", "db-2 good"], 0, "db-0");
+    }
+
+    /// `since`: of its condition, or of the pod itself when it has none.
+    #[track_caller]
+    fn check_lasts(condition: bool, since: &str, changed: &str, watched_s: u64, expected: bool) {
+        let conditions = if condition {
+            json!([{"type": "Ready", "status": "False", "lastTransitionTime": since}])
+        } else {
+            json!([])
+        };
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "db-0", "uid": "u", "creationTimestamp": since},
+            "status": {"phase": "Running", "conditions": conditions}
+        }))
+        .unwrap();
+        let mut unready = Unready::default();
+        let begin = Instant::now();
+        unready.look(&[&pod], begin);
+        unready.look(&[&pod], begin + Duration::from_secs(watched_s));
+        assert_eq!(unready.lasts(&pod, changed.parse().ok()), expected);
+    }
+
+    #[test]
+    fn a_pod_is_stuck_when_it_stays_unready() {
+        let change = "2026-11-21T10:00:10Z";
+        check_lasts(true, "2026-11-21T10:00:08Z", change, 1, false);
+        check_lasts(true, "2026-11-21T10:00:08Z", change, 5, true);
+        check_lasts(true, "2026-11-21T10:00:05Z", change, 0, true);
+        check_lasts(false, "2026-11-21T10:00:05Z", change, 0, true);
+        check_lasts(true, "2026-11-21T10:00:12Z", change, 4, false);
+        check_lasts(true, "2026-11-21T10:00:00Z", "unknown", 4, false);
+    }
+
+    #[test]
+    fn a_pod_that_was_ready_in_between_counts_from_anew() {
+        let (bad, well) = (pod("db-0 bad!"), pod("db-0 bad"));
+        let mut unready = Unready::default();
+        let begin = Instant::now();
+        for (at, pod) in [(0, &bad), (4, &well), (6, &bad), (8, &bad)] {
+            unready.look(&[pod], begin + Duration::from_secs(at));
+        }
+        assert!(!unready.lasts(&bad, None));
+        unready.look(&[&bad], begin + Duration::from_secs(11));
+        assert!(unready.lasts(&bad, None));
     }
 
     #[track_caller]

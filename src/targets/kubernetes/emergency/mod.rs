@@ -1,5 +1,5 @@
-//! What is done behind `--emergency` when the good release does not come up, from the gentlest to the hardest: its template is
-//! put in place again, unready pods are deleted, the workload is scaled to 0 and back. Whether there is an emergency is the
+//! What is done behind `--emergency` when the good release does not come up, from the gentlest to the hardest: a pause is
+//! ended, unready pods are deleted, the workload is scaled to 0 and back. Whether there is an emergency is the
 //! operator's word; which release is good is not decided here.
 
 mod budget;
@@ -21,21 +21,24 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Goes up the ladder until the workload is up: each rung waits `rollout-deadline` at most. `wanted` is the template that was
-/// put in place and did not come up.
+/// Goes up the ladder until the workload is up: each rung waits `rollout-deadline` at most. `stored` is the workload as it was
+/// stored by the change that did not come up.
 ///
 /// # Errors
-/// `Unhealthy` when it is not up after the last rung. It is never left at 0.
+/// `Unhealthy` when it is not up after the last rung; `Conflict` when somebody else put another template in place;
+/// `OutcomeUnknown` when it may be left at 0, because the server does not answer.
 pub(super) async fn ladder(
     kubernetes: &Kubernetes,
     place: &Place,
     slot: &Slot,
-    wanted: &Value,
+    stored: &DynamicObject,
     story: Option<&dyn Story>,
 ) -> Result<(), TargetError> {
     let rungs = Rungs::new(kubernetes, place, slot, story).await?;
-    rungs.tell("emergency, 1 of 3: the good release is put in place again");
-    if rungs.force(wanted).await? && rungs.is_up().await? {
+    rungs.tell("emergency, 1 of 3: whether the good release is still in place, and not paused");
+    let stored = stored.data.pointer("/spec/template");
+    let stored = stored.unwrap_or(&Value::Null);
+    if rungs.resume(stored).await? && rungs.is_up().await? {
         return Ok(());
     }
     rungs.tell("emergency, 2 of 3: pods that are not Ready are deleted");
@@ -76,8 +79,13 @@ pub(super) fn is_at_zero(object: &DynamicObject) -> bool {
     scale::remembered(object).is_some() && scale::replicas(object) == 0
 }
 
+fn is_paused(object: &DynamicObject) -> bool {
+    object.data.pointer("/spec/paused") == Some(&Value::Bool(true))
+}
+
 /// What every rung needs.
 struct Rungs<'a> {
+    kubernetes: &'a Kubernetes,
     cluster: &'a Cluster,
     place: &'a Place,
     slot: &'a Slot,
@@ -94,6 +102,7 @@ impl<'a> Rungs<'a> {
         story: Option<&'a dyn Story>,
     ) -> Result<Self, TargetError> {
         Ok(Self {
+            kubernetes,
             cluster: kubernetes.cluster().await?,
             place,
             slot,
@@ -139,21 +148,48 @@ impl<'a> Rungs<'a> {
         })
     }
 
-    /// The first rung: the template again, whatever came of an earlier rollout, and no pause.
-    async fn force(&self, wanted: &Value) -> Result<bool, TargetError> {
-        self.edit("put the good release in place again in", |object| {
-            let mut operations = Vec::new();
+    /// The first rung: ends a pause that was there when the plan was made; whether there was one. What somebody else did
+    /// since then is theirs, and nothing is forced over it.
+    async fn resume(&self, stored: &Value) -> Result<bool, TargetError> {
+        let object = self.object().await?;
+        let now = object.data.pointer("/spec/template");
+        self.own(now.unwrap_or(&Value::Null), stored)?;
+        if !is_paused(&object) {
+            return Ok(false);
+        }
+        if !self.kubernetes.memory.was_paused(self.place) {
+            return Err(TargetError::Refused {
+                what: format!("{} was paused since the plan was made", self.place),
+                allow: Some("paused".to_owned()),
+                next: format!(
+                    "resume it first: kubectl rollout resume {}",
+                    self.place.name
+                ),
+            });
+        }
+        self.edit("resume", |object| {
             let now = object.data.pointer("/spec/template");
-            if !now.is_some_and(|now| template::is_same(now, wanted)) {
-                operations
-                    .push(json!({"op": "replace", "path": "/spec/template", "value": wanted}));
+            let is_own = now.is_some_and(|now| template::is_same(now, stored));
+            if is_own && is_paused(object) {
+                vec![json!({"op": "remove", "path": "/spec/paused"})]
+            } else {
+                Vec::new()
             }
-            if object.data.pointer("/spec/paused") == Some(&Value::Bool(true)) {
-                operations.push(json!({"op": "remove", "path": "/spec/paused"}));
-            }
-            operations
         })
         .await
+    }
+
+    /// The template is still the one that was stored.
+    fn own(&self, now: &Value, stored: &Value) -> Result<(), TargetError> {
+        if template::is_same(now, stored) {
+            return Ok(());
+        }
+        let short = |one: &Value| template::revision(one, &template::images_of(one)).short();
+        Err(TargetError::Conflict {
+            slot: self.slot.clone(),
+            found: short(now),
+            expected: short(stored),
+        })
     }
 
     /// Waits until every pod is of the wanted template and available; `false` when the time is over.

@@ -3,12 +3,13 @@
 use super::super::cluster::Cluster;
 use super::super::owned::Owned;
 use super::super::pods;
+use super::super::readiness::is_ready;
 use super::super::slots::Place;
-use super::super::template::{self, Images};
-use crate::decide::rollout::{Pod, advice};
-use crate::model::sighting::Symptom;
+use super::super::template;
+use crate::decide::rollout::stable::{self, Running};
 use crate::model::state::Slot;
 use crate::targets::TargetError;
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
@@ -23,11 +24,10 @@ pub(super) async fn verify(
         .data
         .pointer("/spec/template")
         .unwrap_or(&Value::Null);
-    let images = template::images_of(template);
-    if images
-        .values()
-        .all(|image| template::digest(image).is_none())
-    {
+    let mut images = template::images_of(template);
+    // A tag may lead anywhere: what it led to before is not known here.
+    images.retain(|_, image| template::digest(image).is_some());
+    if images.is_empty() {
         return Ok(());
     }
     let owned = Owned::of(cluster, object, place).await?;
@@ -35,34 +35,43 @@ pub(super) async fn verify(
         return Ok(());
     };
     let pods = owned.pods(object, place).into_iter();
-    let pods: Vec<Pod> = pods
+    let running: Vec<Running> = pods
         .filter(|pod| mark.is_on(&pod.metadata))
-        .map(|pod| pods::pod(pod, true, None))
-        .filter(|pod| pod.is_ready && pod.is_active())
+        .filter(|pod| is_ready(pod) && pods::pod(pod, true, None).is_active())
+        .flat_map(running_in)
         .collect();
-    match other_image(&images, &pods) {
+    match stable::other_images(slot, &images, &running) {
         None => Ok(()),
-        Some(what) => Err(TargetError::Unhealthy {
-            what: format!("{slot}: {what}"),
-            advice: advice(Symptom::ImageNotReverted).to_owned(),
+        Some(sighting) => Err(TargetError::Unhealthy {
+            what: format!("{slot}: {}", sighting.what),
+            advice: sighting.advice,
         }),
     }
 }
 
-/// The first container that runs something else. Nodes that report no digest of a registry say nothing.
-fn other_image(images: &Images, pods: &[Pod]) -> Option<String> {
-    pods.iter().find_map(|pod| {
-        pod.containers.iter().find_map(|container| {
-            let wanted = template::digest(images.get(&container.name)?)?;
-            let found = template::digest(container.image_id.as_deref()?)?;
-            (found != wanted).then(|| {
-                format!(
-                    "container {} of pod {} runs {found}, expected {wanted}",
-                    container.name, pod.name
-                )
-            })
+/// Each container as its pod asks for it, and as the node reports it.
+fn running_in(pod: &Pod) -> Vec<Running> {
+    let (Some(spec), Some(status)) = (&pod.spec, &pod.status) else {
+        return Vec::new();
+    };
+    let init = spec.init_containers.iter().flatten();
+    let statuses = status.init_container_statuses.iter().flatten();
+    let statuses: Vec<_> = statuses
+        .chain(status.container_statuses.iter().flatten())
+        .collect();
+    init.chain(&spec.containers)
+        .map(|container| Running {
+            pod: pod.metadata.name.clone().unwrap_or_default(),
+            container: container.name.clone(),
+            asked: container.image.clone().unwrap_or_default(),
+            image_id: statuses
+                .iter()
+                .find(|status| status.name == container.name)
+                .map(|status| status.image_id.clone())
+                .filter(|id| !id.is_empty()),
+            architecture: None,
         })
-    })
+        .collect()
 }
 
 #[cfg(test)]
@@ -70,30 +79,37 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    #[track_caller]
+    fn check(asked: &str, image_id: &str, expected: bool) {
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "web-1"},
+            "spec": {"containers": [{"name": "c", "image": asked}]},
+            "status": {"containerStatuses": [
+                {"name": "c", "image": "app", "imageID": image_id, "ready": true, "restartCount": 0}]}
+        }))
+        .unwrap();
+        let slot = Slot("deployment/web".to_owned());
+        let images = template::Images::from([("c".to_owned(), format!("app@{}", one()))]);
+        let found = stable::other_images(&slot, &images, &running_in(&pod));
+        assert_eq!(found.is_some(), expected, "{asked} {image_id}: {found:?}");
+    }
+
+    fn one() -> String {
+        format!("sha256:{}", "ab".repeat(32))
+    }
+
     #[test]
-    fn a_pod_that_runs_another_digest_is_found() {
-        let (one, two) = (
-            format!("sha256:{}", "ab".repeat(32)),
+    fn a_pod_that_runs_another_digest_than_it_asks_for_is_found() {
+        let (pinned, other) = (
+            format!("app@{}", one()),
             format!("sha256:{}", "cd".repeat(32)),
         );
-        let images = Images::from([
-            ("c".to_owned(), format!("app@{one}")),
-            ("tagged".to_owned(), "x:1".to_owned()),
-        ]);
-        let pod = |id: &str| {
-            let pod = serde_json::from_value(
-                json!({"metadata": {"name": "web-1"}, "status": {"containerStatuses": [
-                {"name": "c", "image": "app", "imageID": id, "ready": true, "restartCount": 0},
-                {"name": "tagged", "image": "x", "imageID": format!("x@{two}"), "ready": true, "restartCount": 0}]}}),
-            );
-            pods::pod(&pod.unwrap(), true, None)
-        };
-        assert_eq!(
-            other_image(&images, &[pod(&format!("docker-pullable://app@{one}"))]),
-            None
-        );
-        assert_eq!(other_image(&images, &[pod(&two)]), None);
-        let found = other_image(&images, &[pod(&format!("app@{two}"))]).unwrap();
-        assert!(found.contains("web-1") && found.contains(&two), "{found}");
+        let id = |digest: &str| format!("docker-pullable://app@{digest}");
+        check(&pinned, &id(&one()), false);
+        // The node reports the digest of its platform, where an index was asked for.
+        check(&pinned, &id(&other), false);
+        check("app:1", &id(&one()), false);
+        check("app:1", &id(&other), true);
+        check("app:1", "", false);
     }
 }

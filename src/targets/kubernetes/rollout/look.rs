@@ -68,7 +68,7 @@ fn is_ready(pod: &Pod) -> bool {
 }
 
 /// When we changed the object, by the server's clock.
-fn changed_at(object: &DynamicObject) -> Option<Timestamp> {
+pub(in super::super) fn changed_at(object: &DynamicObject) -> Option<Timestamp> {
     object
         .metadata
         .managed_fields

@@ -7,7 +7,7 @@ mod told;
 
 use super::Kubernetes;
 use super::cluster::Cluster;
-use super::pods_by_hand;
+use super::pods_by_hand::{self, Unready};
 use super::slots::Place;
 use super::workload::{missing, rollout};
 use crate::decide::rollout::{Deadline, Seen, Standing, Workload, diagnose, standing};
@@ -19,6 +19,7 @@ use futures_util::StreamExt as _;
 use kube::api::DynamicObject;
 use kube::runtime::watcher::watch_object;
 use look::Look;
+pub(super) use look::changed_at;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -56,6 +57,7 @@ pub(super) async fn wait(
         slot,
         generation: object.metadata.generation.unwrap_or(0),
         gave_up,
+        unready: Unready::default(),
         told: Told::new(story, slot),
         critical_since: None,
         ends: Instant::now() + deadline,
@@ -63,6 +65,25 @@ pub(super) async fn wait(
     };
     let last = wait.run(object).await?;
     images::verify(cluster, place, slot, &last).await
+}
+
+/// Whether it is up by now, and runs the images that its template names.
+///
+/// # Errors
+/// `Unhealthy` when it is up with other images: no step of an emergency would change that.
+pub(super) async fn is_up(
+    kubernetes: &Kubernetes,
+    place: &Place,
+    slot: &Slot,
+) -> Result<bool, TargetError> {
+    let cluster = kubernetes.cluster().await?;
+    let object = cluster.get(place).await?.ok_or_else(|| missing(place))?;
+    let workload = rollout(&object, place);
+    if workload.is_on_delete || standing(&workload) != Standing::Done {
+        return Ok(false);
+    }
+    images::verify(cluster, place, slot, &object).await?;
+    Ok(true)
 }
 
 struct Wait<'a> {
@@ -73,6 +94,7 @@ struct Wait<'a> {
     /// Of the change that is waited for: older states say nothing.
     generation: i64,
     gave_up: Deadline,
+    unready: Unready,
     told: Told<'a>,
     critical_since: Option<Instant>,
     ends: Instant,
@@ -101,7 +123,7 @@ impl Wait<'_> {
                         let observed = rollout(&object, self.place).observed_generation;
                         if cured < observed && self.generation <= observed {
                             cured = observed;
-                            pods_by_hand::unstick(self.cluster, self.place, &object, &self.told).await?;
+                            self.unstick(&object).await?;
                         }
                     }
                     Some(Ok(None)) => return Err(missing(self.place)),
@@ -121,6 +143,11 @@ impl Wait<'_> {
                 }
             }
         }
+    }
+
+    async fn unstick(&mut self, object: &DynamicObject) -> Result<(), TargetError> {
+        let (cluster, place, unready) = (self.cluster, self.place, &mut self.unready);
+        pods_by_hand::unstick(cluster, place, object, unready, &self.told).await
     }
 
     fn pause(&self) -> Duration {
@@ -176,7 +203,8 @@ impl Wait<'_> {
                 return Ok(Some(object));
             }
         } else {
-            pods_by_hand::unstick_owned(self.cluster, self.place, &object, &owned, &self.told)
+            let (cluster, place, unready) = (self.cluster, self.place, &mut self.unready);
+            pods_by_hand::unstick_owned(cluster, place, &object, &owned, unready, &self.told)
                 .await?;
         }
         seen.controller_gave_up = self.gave_up.seen(&seen.workload);
