@@ -45,7 +45,8 @@ const TOLD_MAX: usize = 3;
 /// From [`Severity::Serious`] on a sighting makes it unhealthy, whatever the probes said: the pods of before may still answer
 /// them. Lesser ones are noted. A service that was ill before the change stays that: nothing that is seen of it is put down
 /// to the release. Without a verdict of probes and without anything serious it is healthy, unless nothing is available or
-/// the rollout is not done: then nobody can say so.
+/// the rollout is not done: then nobody can say so. Nor can anybody, whatever the probes say, of what could not be watched to
+/// the end, or of a release that runs in a part of the pods only.
 pub fn with_sightings(verdict: Option<Verdict>, sightings: &[Sighting], watched_s: u64) -> Verdict {
     let mut sightings = sightings.to_vec();
     worst_first(&mut sightings);
@@ -67,6 +68,7 @@ pub fn with_sightings(verdict: Option<Verdict>, sightings: &[Sighting], watched_
         combined.call = Call::Unhealthy;
         told
     } else {
+        doubt(&mut combined, &sightings);
         0
     };
     let advice = sightings
@@ -83,6 +85,24 @@ pub fn with_sightings(verdict: Option<Verdict>, sightings: &[Sighting], watched_
         }
     }
     combined
+}
+
+/// Takes back what was called healthy and was not seen whole. What the probes said stays, as a note.
+fn doubt(verdict: &mut Verdict, sightings: &[Sighting]) {
+    let is_partial =
+        |one: &&Sighting| matches!(one.symptom, Symptom::Unseen | Symptom::NotReplaced);
+    let partial: Vec<&Sighting> = sightings.iter().filter(is_partial).collect();
+    if verdict.call != Call::Healthy || partial.is_empty() {
+        return;
+    }
+    let told = partial.len().min(TOLD_MAX);
+    let seen = join(partial.iter().copied().take(told));
+    let why = by_sightings(verdict, &seen, partial.len() - told);
+    let probed = std::mem::replace(&mut verdict.why, why);
+    if !verdict.evidence.is_empty() {
+        verdict.notes.push(format!("the probes: {probed}"));
+    }
+    verdict.call = Call::Inconclusive;
 }
 
 /// What can be said of a release that no probe has asked.
@@ -437,6 +457,39 @@ mod tests {
             ]
         );
         assert_eq!(judge::headline(&ill), ill.why);
+    }
+
+    fn unseen(symptom: Symptom) -> Sighting {
+        let what = "could not be watched: the token expired";
+        sighting("deployment/api", Severity::Monitor, symptom, what)
+    }
+
+    #[test]
+    fn nobody_calls_healthy_what_was_not_seen_whole() {
+        let what = "deployment/api: could not be watched: the token expired";
+        for symptom in [Symptom::Unseen, Symptom::NotReplaced] {
+            let unprobed = with_sightings(None, &[lame(), unseen(symptom)], 30);
+            assert_eq!(unprobed.call, Call::Inconclusive);
+            assert_eq!(unprobed.why, what);
+            for (call, expected) in [
+                (Call::Healthy, Call::Inconclusive),
+                (Call::Unhealthy, Call::Unhealthy),
+                (Call::Inconclusive, Call::Inconclusive),
+                (Call::AlreadyUnhealthy, Call::AlreadyUnhealthy),
+            ] {
+                let probes = verdict(call, 100, "web: so it is");
+                let found = with_sightings(Some(probes), &[unseen(symptom)], 30);
+                assert_eq!(found.call, expected, "{call}");
+                assert_eq!(found.why.contains(what), call == Call::Healthy);
+                let is_noted = found
+                    .notes
+                    .contains(&"the probes: web: so it is".to_owned());
+                assert_eq!(is_noted, call == Call::Healthy);
+            }
+            // What was seen elsewhere is stronger.
+            let ill = with_sightings(None, &[crash(), unseen(symptom)], 30);
+            assert_eq!(ill.call, Call::Unhealthy);
+        }
     }
 
     #[test]

@@ -107,6 +107,10 @@ pub enum Symptom {
     NoEndpoints,
     /// One pod is bad, and its node is: no reason to roll back.
     NodeIssue,
+    /// Pods of the release before remain, and nothing but their deletion replaces them (`OnDelete`).
+    NotReplaced,
+    /// It could not be looked at to the end, so nobody can say that it is well.
+    Unseen,
 }
 
 /// In the operator's words, for a table or a heading.
@@ -131,6 +135,8 @@ impl fmt::Display for Symptom {
             Self::NoneAvailable => "none available",
             Self::NoEndpoints => "no endpoints",
             Self::NodeIssue => "node issue",
+            Self::NotReplaced => "pods not replaced",
+            Self::Unseen => "unseen",
         })
     }
 }

@@ -2,8 +2,11 @@
 
 use super::{Told, asked, attend, start, target};
 use crate::cluster::{Trick, User};
+use lastgood::decide::mitigate::with_sightings;
+use lastgood::model::sighting::Symptom;
 use lastgood::model::state::{Revision, Slot, Wanted};
-use lastgood::targets::TargetError;
+use lastgood::model::verdict::{Call, Severity};
+use lastgood::targets::Attended;
 use serde_json::json;
 
 #[tokio::test]
@@ -66,7 +69,7 @@ async fn what_may_not_be_read_is_told_once_and_the_rest_is_watched() {
 }
 
 #[tokio::test]
-async fn failing_to_look_at_all_is_an_error_and_no_sickness() {
+async fn failing_to_look_at_all_is_told_and_no_sickness() {
     let Some((cluster, space)) = start().await else {
         return;
     };
@@ -76,6 +79,40 @@ async fn failing_to_look_at_all_is_an_error_and_no_sickness() {
     let target = target(&cluster, &kubeconfig, &space, &["deployment/web"], &more);
     let slot = Slot("deployment/web".to_owned());
     let held = Wanted::from_iter([(slot, Revision("sha256:00".to_owned()))]);
-    let error = target.attend(&held, &Told::default()).await.unwrap_err();
-    assert!(matches!(error, TargetError::Refused { .. }), "{error}");
+    let attended = target.attend(&held, &Told::default()).await;
+    check_unseen(&attended.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn a_token_that_ends_in_the_window_is_not_taken_for_health() {
+    let Some((cluster, space)) = start().await else {
+        return;
+    };
+    space.deployment("web", "shop/web:1", 1).await;
+    space.wait_rolled_out("deployment/web").await;
+    let proxy = cluster.mischief().await;
+    let more = json!({"server": proxy.server()});
+    let kubeconfig = proxy.kubeconfig(User::Admin);
+    let target = target(&cluster, &kubeconfig, &space, &["deployment/web"], &more);
+    let told = Told::default();
+    let (attended, ()) = tokio::join!(attend(target.as_ref(), &told), async {
+        asked(&proxy, "/services", 1).await;
+        proxy.play("GET", "/deployments/web", 1000, Trick::Unavailable);
+    });
+    check_unseen(&attended);
+}
+
+/// One sighting, which no policy rolls back for and nobody takes for health.
+#[track_caller]
+fn check_unseen(attended: &Attended) {
+    let [only] = attended.sightings.as_slice() else {
+        panic!("{attended:#?}");
+    };
+    assert_eq!(
+        (only.symptom, only.severity),
+        (Symptom::Unseen, Severity::Monitor)
+    );
+    assert!(only.what.starts_with("could not be watched: "), "{only}");
+    let verdict = with_sightings(None, &attended.sightings, 1);
+    assert_eq!(verdict.call, Call::Inconclusive);
 }

@@ -44,6 +44,10 @@ pub const fn advice(symptom: Symptom) -> &'static str {
             "roll back; if the pods are ready, compare selector and ports of the Service with them"
         }
         Symptom::NodeIssue => "do not roll back: look at the node, and move the pod off it",
+        Symptom::NotReplaced => "delete the old pods: with OnDelete nothing else replaces them",
+        Symptom::Unseen => {
+            "mend the way to the cluster (credentials, permissions, API server), and watch again"
+        }
     }
 }
 

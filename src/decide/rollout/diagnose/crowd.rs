@@ -1,6 +1,6 @@
-//! The pods that a judgment counts, and the one that only its node is to blame for.
+//! The pods that a judgment counts, and those that only their nodes are to blame for.
 
-use super::fault;
+use super::has_lasting_fault;
 use crate::decide::rollout::seen::{Pod, Seen, WorkloadKind};
 
 /// Why a pod as a whole was ended or lost by its node or for it (kubelet and node lifecycle controller).
@@ -17,33 +17,42 @@ const NODE_REASONS: &[&str] = &[
 
 /// The pods of the wanted revision, as a whole.
 pub(super) struct Crowd<'a> {
-    /// Those that count for the workload, without the one that is [`lame`](Self::lame).
+    /// Those that count for the workload, without those that are [`lame`](Self::lame).
     pub(super) new: Vec<&'a Pod>,
     /// How many of the wanted revision count, `lame` included.
     pub(super) size: usize,
     /// Not ready, or with a fault that lasts.
     pub(super) ill: usize,
-    /// The only pod that is not well, and its node is not either.
-    pub(super) lame: Option<&'a Pod>,
+    /// The pods that are not well, when no node of theirs is, and they are all that is missing. Of several, one pod elsewhere
+    /// has to be well: a release that takes every node down is not excused by the nodes.
+    pub(super) lame: Vec<&'a Pod>,
     /// All pods that a node is to blame for, `lame` included.
     pub(super) on_bad_nodes: Vec<&'a Pod>,
 }
 
 impl<'a> Crowd<'a> {
     pub(super) fn of(seen: &'a Seen) -> Self {
-        // An old pod of a StatefulSet holds its ordinal, so it matters like a new one.
-        let keeps_ordinals = seen.workload.kind == WorkloadKind::StatefulSet;
+        // An old pod of a StatefulSet holds its ordinal and one of a DaemonSet its node, so it matters like a new one.
+        let keeps_places = match seen.workload.kind {
+            WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => true,
+            WorkloadKind::Deployment => false,
+        };
         let relevant = || {
             seen.pods
                 .iter()
-                .filter(move |pod| pod.is_new || keeps_ordinals)
+                .filter(move |pod| pod.is_new || keeps_places)
         };
         let on_bad_nodes: Vec<&Pod> = relevant().filter(|pod| is_on_bad_node(pod)).collect();
         let are_others_well =
             !relevant().any(|pod| pod.is_active() && is_ill(pod) && !is_on_bad_node(pod));
-        let lame = match on_bad_nodes.as_slice() {
-            [only] if are_others_well => Some(*only),
-            [] | [..] => None,
+        let is_any_well = relevant().any(|pod| pod.is_active() && !is_ill(pod));
+        let missing = seen.workload.wanted.saturating_sub(seen.workload.available);
+        let explains = usize::try_from(missing).is_ok_and(|missing| missing <= on_bad_nodes.len());
+        let is_excused = are_others_well && explains && (is_any_well || on_bad_nodes.len() == 1);
+        let lame = if is_excused {
+            on_bad_nodes.clone()
+        } else {
+            Vec::new()
         };
         let active: Vec<&Pod> = seen
             .pods
@@ -54,7 +63,7 @@ impl<'a> Crowd<'a> {
         let ill = active.iter().filter(|pod| is_ill(pod)).count();
         let new = active
             .into_iter()
-            .filter(|pod| lame.is_none_or(|lame| lame.name != pod.name))
+            .filter(|pod| lame.iter().all(|lame| lame.name != pod.name))
             .collect();
         Self {
             new,
@@ -72,12 +81,7 @@ impl<'a> Crowd<'a> {
 }
 
 fn is_ill(pod: &Pod) -> bool {
-    !pod.is_ready
-        || pod
-            .containers
-            .iter()
-            .filter_map(fault::of)
-            .any(|fault| fault.lasts)
+    !pod.is_ready || has_lasting_fault(pod)
 }
 
 fn is_on_bad_node(pod: &Pod) -> bool {

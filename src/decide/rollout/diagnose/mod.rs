@@ -11,7 +11,7 @@ pub use advice::advice;
 pub use fault::RESTARTS_SERIOUS;
 pub use workload::PROBE_FAILURES_SERIOUS;
 
-use super::seen::Seen;
+use super::seen::{Pod, Seen};
 use crate::model::sighting::{Sighting, Symptom, worst_first};
 use crate::model::state::Slot;
 use crate::model::verdict::Severity;
@@ -39,8 +39,8 @@ impl Row {
 
 /// What is wrong with a workload, worst first. Nothing for one that is well, or on a good way.
 ///
-/// A single bad pod on a bad node is told as [`Symptom::NodeIssue`] and is never more than [`Severity::Monitor`], nor is what
-/// follows from it: another release would fare no better on that node.
+/// Where everything that is missing is on bad nodes, it is told as [`Symptom::NodeIssue`] and is never more than
+/// [`Severity::Monitor`], nor is what follows from it: another release would fare no better on those nodes.
 pub fn diagnose(slot: &Slot, seen: &Seen) -> Vec<Sighting> {
     let crowd = Crowd::of(seen);
     let mut rows = pods::rows(seen, &crowd);
@@ -51,4 +51,12 @@ pub fn diagnose(slot: &Slot, seen: &Seen) -> Vec<Sighting> {
         .collect();
     worst_first(&mut sightings);
     sightings
+}
+
+/// Whether a container of it has a fault that does not pass by itself.
+pub(super) fn has_lasting_fault(pod: &Pod) -> bool {
+    pod.containers
+        .iter()
+        .filter_map(fault::of)
+        .any(|fault| fault.lasts)
 }

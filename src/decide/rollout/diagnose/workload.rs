@@ -3,7 +3,7 @@
 use super::advice::RESUME;
 use super::crowd::Crowd;
 use super::pods::reason_text;
-use super::{Row, fault};
+use super::{Row, has_lasting_fault};
 use crate::decide::rollout::seen::{Pod, Seen, WorkloadKind};
 use crate::decide::rollout::standing::{Standing, standing};
 use crate::model::sighting::Symptom;
@@ -26,9 +26,10 @@ pub(super) fn rows(seen: &Seen, crowd: &Crowd<'_>) -> Vec<Row> {
 
 /// What one bad pod on a bad node brings about is no worse than the pod.
 const fn at_most(severity: Severity, crowd: &Crowd<'_>) -> Severity {
-    match crowd.lame {
-        Some(_) => Severity::Monitor,
-        None => severity,
+    if crowd.lame.is_empty() {
+        severity
+    } else {
+        Severity::Monitor
     }
 }
 
@@ -120,7 +121,7 @@ fn stuck(seen: &Seen, standing: &Standing, crowd: &Crowd<'_>) -> Option<Row> {
     );
     if seen.workload.is_paused {
         row.advice = RESUME;
-    } else if crowd.lame.is_some() {
+    } else if !crowd.lame.is_empty() {
         row.advice = super::advice(Symptom::NodeIssue);
     }
     Some(row)
@@ -133,13 +134,7 @@ fn none_available(seen: &Seen, crowd: &Crowd<'_>) -> Option<Row> {
     if workload.wanted == 0 || 0 < workload.available {
         return None;
     }
-    let is_hopeless = |pod: &&Pod| {
-        pod.containers
-            .iter()
-            .filter_map(fault::of)
-            .any(|fault| fault.lasts)
-    };
-    let none_can_come = !crowd.new.is_empty() && crowd.new.iter().all(is_hopeless);
+    let none_can_come = !crowd.new.is_empty() && crowd.new.iter().all(|pod| has_lasting_fault(pod));
     let counts = seen.is_over() || (none_can_come && workload.is_observed());
     if !counts {
         return None;
@@ -150,7 +145,7 @@ fn none_available(seen: &Seen, crowd: &Crowd<'_>) -> Option<Row> {
         Symptom::NoneAvailable,
         what,
     );
-    if crowd.lame.is_some() {
+    if !crowd.lame.is_empty() {
         row.advice = super::advice(Symptom::NodeIssue);
     }
     Some(row)

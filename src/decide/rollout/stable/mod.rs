@@ -1,7 +1,7 @@
 //! What may not happen once a rollout is done: restarts, a Service without addresses, other images than the wanted ones, a
 //! count that is no longer complete, error lines. The failures of single pods are `diagnose`'s.
 
-use super::diagnose::advice;
+use super::diagnose::{advice, has_lasting_fault};
 use super::seen::{Pod, Seen};
 use super::standing::{Standing, standing};
 use crate::model::sighting::{Sighting, Symptom};
@@ -26,7 +26,7 @@ pub fn restarts(pods: &[Pod]) -> Restarts {
 
 /// Containers of the wanted revision that restarted since `before`. A pod that is not in there started after it, from zero.
 ///
-/// A single pod whose node is bad says nothing about the release.
+/// Pods whose nodes are bad say nothing about the release.
 pub fn restarts_grew(slot: &Slot, before: &Restarts, pods: &[Pod]) -> Option<Sighting> {
     let grown: Vec<(&Pod, &str, u32)> = pods
         .iter()
@@ -41,12 +41,14 @@ pub fn restarts_grew(slot: &Slot, before: &Restarts, pods: &[Pod]) -> Option<Sig
             })
         })
         .collect();
-    let (first, container, _) = *grown.first()?;
+    let is_elsewhere = |one: &&(&Pod, &str, u32)| !is_on_bad_node(one.0);
+    let quoted = grown.iter().find(is_elsewhere);
+    let (first, container, _) = *quoted.or(grown.first())?;
     let names: BTreeSet<&str> = grown.iter().map(|(pod, ..)| pod.name.as_str()).collect();
     let times = grown
         .iter()
         .fold(0_u32, |sum, (.., grown)| sum.saturating_add(*grown));
-    let severity = if names.len() == 1 && is_on_bad_node(first) {
+    let severity = if quoted.is_none() {
         Severity::Monitor
     } else {
         Severity::Serious
@@ -120,8 +122,33 @@ pub fn no_endpoints(
     Some(Sighting::new(slot, severity, symptom, &what, advice))
 }
 
+/// What there was when the rollout was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Before {
+    pub restarts: Restarts,
+    pub available: u32,
+}
+
+impl Before {
+    pub fn of(seen: &Seen) -> Self {
+        Self {
+            restarts: restarts(&seen.pods),
+            available: seen.workload.available,
+        }
+    }
+
+    fn had(&self, pod: &Pod) -> bool {
+        let mut names = self.restarts.keys().map(|(name, _)| name);
+        names.any(|name| *name == pod.name)
+    }
+}
+
 /// Was complete, and is not any more. What explains it, if anything does, is `diagnose`'s.
-pub fn incomplete(slot: &Slot, seen: &Seen) -> Option<Sighting> {
+///
+/// More that are wanted (an autoscaler), and pods that came later and are still starting (a node that was drained), say
+/// nothing about the release: it is serious when fewer are available than there were, and pods of then are not ready or gone
+/// for nothing, or when a pod has a fault that lasts.
+pub fn incomplete(slot: &Slot, before: &Before, seen: &Seen) -> Option<Sighting> {
     let Standing::Going { text } = standing(&seen.workload) else {
         return None;
     };
@@ -130,20 +157,27 @@ pub fn incomplete(slot: &Slot, seen: &Seen) -> Option<Sighting> {
         .iter()
         .filter(|pod| pod.is_new && pod.is_active() && !pod.is_ready)
         .collect();
-    let severity = match unwell.as_slice() {
-        [only] if is_on_bad_node(only) => Severity::Monitor,
-        // Nobody to blame: the scheduler has no room, which is not the code's fault.
-        _ if !unwell.is_empty() && unwell.iter().all(|pod| pod.unschedulable.is_some()) => {
-            Severity::Monitor
-        }
-        _ => Severity::Serious,
+    let is_fewer = seen.workload.available < before.available.min(seen.workload.wanted);
+    // Nobody to blame: the scheduler has no room or the node is gone, which is not the code's fault.
+    let is_excused = |pod: &Pod| is_on_bad_node(pod) || pod.unschedulable.is_some();
+    let is_serious =
+        |pod: &&Pod| !is_excused(pod) && (has_lasting_fault(pod) || (is_fewer && before.had(pod)));
+    let severity = if unwell.iter().any(is_serious) || (is_fewer && unwell.is_empty()) {
+        Severity::Serious
+    } else {
+        Severity::Monitor
     };
+    let is_held_up = !unwell.is_empty() && unwell.iter().all(|pod| is_excused(pod));
     let symptom = Symptom::StuckRollout;
     let what = format!("was complete and is no longer: {text}");
-    let advice = if severity == Severity::Monitor {
-        advice(Symptom::NodeIssue)
-    } else {
-        "read the logs of the pods that are not ready, or roll back"
+    let advice = match severity {
+        Severity::Monitor if is_held_up => advice(Symptom::NodeIssue),
+        Severity::None | Severity::Monitor => {
+            "wait until the pods that start are up, and watch again"
+        }
+        Severity::Serious | Severity::Critical => {
+            "read the logs of the pods that are not ready, or roll back"
+        }
     };
     Some(Sighting::new(slot, severity, symptom, &what, advice))
 }
@@ -248,6 +282,32 @@ pub fn errors_logged(
     );
     let symptom = Symptom::ErrorsLogged;
     is_much.then(|| Sighting::new(slot, Severity::Serious, symptom, &what, advice(symptom)))
+}
+
+/// Pods of the release before, of a workload whose pods are replaced when somebody deletes them.
+pub fn not_replaced(slot: &Slot, seen: &Seen) -> Option<Sighting> {
+    let active = || seen.pods.iter().filter(|pod| pod.is_active());
+    let old = active().filter(|pod| !pod.is_new).count();
+    if !seen.workload.is_on_delete || old == 0 {
+        return None;
+    }
+    let all = active().count();
+    let what = format!("{old} of {all} pods still run the release before: delete them");
+    let symptom = Symptom::NotReplaced;
+    Some(Sighting::new(
+        slot,
+        Severity::Monitor,
+        symptom,
+        &what,
+        advice(symptom),
+    ))
+}
+
+/// It could not be looked at to the end. `why`: with secrets masked.
+pub fn unseen(slot: &Slot, why: &str) -> Sighting {
+    let symptom = Symptom::Unseen;
+    let what = format!("could not be watched: {why}");
+    Sighting::new(slot, Severity::Monitor, symptom, &what, advice(symptom))
 }
 
 /// Somebody else's change. `who`: "manager argocd-controller (Apply)", where it is known.

@@ -143,7 +143,8 @@ fn seen(available: u32, pods: Vec<Pod>) -> Seen {
 
 #[test]
 fn a_count_that_is_no_longer_complete_is_serious_unless_there_is_no_room() {
-    let found = |seen: &Seen| incomplete(&slot(), seen);
+    let before = Before::of(&seen(2, vec![pod("a", 0), pod("b", 0)]));
+    let found = |seen: &Seen| incomplete(&slot(), &before, seen);
     check(found(&seen(2, vec![])), None, "");
     let unready = Pod {
         is_ready: false,
@@ -163,6 +164,29 @@ fn a_count_that_is_no_longer_complete_is_serious_unless_there_is_no_room() {
         Some(Severity::Monitor),
         "",
     );
+    // One that came later and is starting, and one that is wanted beyond what there was.
+    let starting = Pod {
+        name: "c".to_owned(),
+        ..unready.clone()
+    };
+    check(
+        found(&seen(1, vec![starting.clone(), pod("b", 0)])),
+        Some(Severity::Monitor),
+        "",
+    );
+    let mut grown = seen(2, vec![pod("a", 0), pod("b", 0), starting.clone()]);
+    (
+        grown.workload.wanted,
+        grown.workload.total,
+        grown.workload.updated,
+    ) = (3, 3, 3);
+    check(found(&grown), Some(Severity::Monitor), "2 available");
+    // Unless it never will.
+    let mut crashing = starting;
+    crashing.containers[0].restarts = 3;
+    crashing.containers[0].waiting = Some(("CrashLoopBackOff".to_owned(), String::new()));
+    grown.pods[2] = crashing;
+    check(found(&grown), Some(Severity::Serious), "2 available");
     let waiting = Pod {
         unschedulable: Some("0/1 nodes".to_owned()),
         ..unready
@@ -172,6 +196,24 @@ fn a_count_that_is_no_longer_complete_is_serious_unless_there_is_no_room() {
         Some(Severity::Monitor),
         "",
     );
+}
+
+#[test]
+fn pods_that_only_their_deletion_replaces_are_counted() {
+    let old = Pod {
+        is_new: false,
+        ..pod("a", 0)
+    };
+    let mut partial = seen(2, vec![old, pod("b", 0)]);
+    check(not_replaced(&slot(), &partial), None, "");
+    partial.workload.is_on_delete = true;
+    check(
+        not_replaced(&slot(), &partial),
+        Some(Severity::Monitor),
+        "1 of 2 pods still run the release before",
+    );
+    partial.pods[0].is_new = true;
+    check(not_replaced(&slot(), &partial), None, "");
 }
 
 const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaa";

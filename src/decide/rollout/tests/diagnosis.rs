@@ -337,19 +337,89 @@ fn one_bad_pod_on_a_bad_node_is_never_a_rollback() {
         .map(|one| one.severity.to_string())
         .collect();
     assert_eq!(severities, ["monitor", "monitor", "monitor"]);
-    // Two bad nodes, or a bad pod elsewhere: no exception.
-    for bad in [
-        three(2, lame),
-        super::seen(vec![lame("a"), crash("b"), pod("c")]),
-    ] {
-        assert_eq!(found(&bad)[0].severity.to_string(), "serious");
-    }
+    // A bad pod elsewhere: no exception. Nor when there is no pod at all that is well.
+    let elsewhere = super::seen(vec![lame("a"), crash("b"), pod("c")]);
+    assert_eq!(found(&elsewhere)[0].severity.to_string(), "serious");
+    assert_eq!(found(&three(3, lame))[0].severity.to_string(), "critical");
     // Nodes that may not be read are no excuse.
     let unknown = super::seen(vec![Pod {
         node_ready: None,
         ..crash("a")
     }]);
     assert_eq!(found(&unknown)[0].severity.to_string(), "critical");
+}
+
+#[test]
+fn dead_nodes_are_no_fault_of_the_release() {
+    use crate::model::verdict::Severity;
+    let dead = |name: &str, is_new: bool| Pod {
+        node_ready: Some(false),
+        is_new,
+        ..ill(name, |_| ())
+    };
+    let old = |name: &str| Pod {
+        is_new: false,
+        ..pod(name)
+    };
+    let ending = |name: &str| Pod {
+        is_terminating: true,
+        ..dead(name, false)
+    };
+    let (deployment, daemon_set) = (WorkloadKind::Deployment, WorkloadKind::DaemonSet);
+    // Kind, wanted, pods, worst.
+    let cases = [
+        (
+            deployment,
+            3,
+            vec![dead("a", true), dead("b", true), pod("c")],
+            Severity::Monitor,
+        ),
+        (
+            daemon_set,
+            3,
+            vec![dead("a", false), pod("b"), pod("c")],
+            Severity::Monitor,
+        ),
+        (
+            daemon_set,
+            4,
+            vec![dead("a", false), dead("b", true), pod("c"), pod("d")],
+            Severity::Monitor,
+        ),
+        // The pods on dead nodes cannot go, and the others are not replaced before.
+        (
+            daemon_set,
+            4,
+            vec![ending("a"), ending("b"), old("c"), old("d")],
+            Severity::Monitor,
+        ),
+        // One is missing that no node explains.
+        (
+            daemon_set,
+            3,
+            vec![dead("a", false), pod("b")],
+            Severity::Serious,
+        ),
+        (
+            daemon_set,
+            3,
+            vec![dead("a", false), ill("b", |_| ()), pod("c")],
+            Severity::Serious,
+        ),
+        (
+            daemon_set,
+            2,
+            vec![dead("a", true), dead("b", true)],
+            Severity::Critical,
+        ),
+    ];
+    for (kind, wanted, pods, expected) in cases {
+        let mut seen = seen(pods);
+        (seen.workload.kind, seen.workload.wanted) = (kind, wanted);
+        seen.deadline_passed = true;
+        let found = found(&seen);
+        assert_eq!(found[0].severity, expected, "{found:#?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Who changed an object last, and when, as the server wrote it down (`metadata.managedFields`), and what a release fixes
 //! of it. Pure reading of one object.
 
+use crate::targets::kubernetes::hazards;
 use crate::targets::kubernetes::slots::Kind;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -56,6 +57,23 @@ pub(super) fn changed_at(kind: Kind, object: &DynamicObject) -> Option<Timestamp
     Some(last(kind, object)?.time.as_ref()?.0)
 }
 
+/// Who changed it, and which `GitOps` controller it belongs to where that can be told.
+pub(super) fn who(kind: Kind, object: &DynamicObject) -> Option<String> {
+    let by = changed_by(kind, object);
+    let raw = serde_json::to_value(object).unwrap_or_default();
+    let Some(owner) = hazards::owner(&raw) else {
+        return by;
+    };
+    let writers = ["argocd", "kustomize-controller", "helm-controller"];
+    Some(match by {
+        Some(by) if writers.iter().any(|writer| by.contains(writer)) => {
+            format!("{owner} ({by}), which put it back")
+        }
+        Some(by) => format!("{by}; it belongs to {owner}"),
+        None => owner,
+    })
+}
+
 /// `field manager argocd-controller (Apply, 2026-11-21T15:00:00Z)`.
 pub(super) fn changed_by(kind: Kind, object: &DynamicObject) -> Option<String> {
     let entry = last(kind, object)?;
@@ -95,5 +113,18 @@ mod tests {
         );
         assert_eq!(fixed(Kind::Deployment, &object), &json!({"spec": {}}));
         assert_eq!(changed_by(Kind::Service, &object), None);
+        let mut owned = object.clone();
+        let id = "shop:apps/Deployment:shop/web".to_owned();
+        owned.metadata.annotations =
+            Some([("argocd.argoproj.io/tracking-id".to_owned(), id)].into());
+        assert_eq!(
+            who(Kind::Deployment, &owned).unwrap(),
+            "the Argo CD application shop (field manager argocd-controller (Apply, 2026-11-21T15:00:07Z)), which put it back"
+        );
+        owned.metadata.managed_fields.as_mut().unwrap().remove(1);
+        assert_eq!(
+            who(Kind::Deployment, &owned).unwrap(),
+            "field manager lastgood (Update, 2026-11-21T15:00:00Z); it belongs to the Argo CD application shop"
+        );
     }
 }

@@ -34,7 +34,7 @@ impl Watch<'_> {
             "it holds {holds}, but {} was put in place",
             self.held.short()
         );
-        let who = object.and_then(|object| change::changed_by(self.place.kind, &object));
+        let who = object.and_then(|object| change::who(self.place.kind, &object));
         let seen = stable::drifted(self.slot, &what, who.as_deref());
         self.conclude(known, vec![seen])
     }

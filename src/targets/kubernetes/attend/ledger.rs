@@ -26,7 +26,9 @@ const fn is_an_event(symptom: Symptom) -> bool {
         | Symptom::StuckRollout
         | Symptom::NoneAvailable
         | Symptom::NoEndpoints
-        | Symptom::NodeIssue => false,
+        | Symptom::NodeIssue
+        | Symptom::NotReplaced
+        | Symptom::Unseen => false,
     }
 }
 
@@ -83,7 +85,8 @@ impl Ledger {
             is_here: true,
             looks,
             since: same.map_or(at, |entry| entry.since),
-            is_believed: is_an_event(symptom) || 2 <= looks,
+            // A pod that nothing replaces needs no second look either, and may still be deleted.
+            is_believed: is_an_event(symptom) || symptom == Symptom::NotReplaced || 2 <= looks,
             last: sighting,
         };
         let known = self.entries.get(&symptom);
@@ -99,6 +102,17 @@ impl Ledger {
         let certain: Vec<Symptom> = seen.iter().map(|sighting| sighting.symptom).collect();
         self.look(seen, at);
         for symptom in certain {
+            if let Some(entry) = self.entries.get_mut(&symptom) {
+                entry.is_believed = true;
+            }
+        }
+    }
+
+    /// Takes one more certainty of the last look.
+    pub(super) fn add(&mut self, seen: Option<Sighting>, at: Duration) {
+        if let Some(sighting) = seen {
+            let symptom = sighting.symptom;
+            self.take(symptom, sighting, at);
             if let Some(entry) = self.entries.get_mut(&symptom) {
                 entry.is_believed = true;
             }
@@ -133,6 +147,7 @@ impl Ledger {
             .entries
             .into_values()
             .filter(|entry| entry.is_believed)
+            .filter(|entry| entry.is_here || entry.last.symptom != Symptom::NotReplaced)
             .map(|entry| {
                 let mut sighting = entry.last;
                 if !entry.is_here && Severity::Monitor < sighting.severity {

@@ -15,6 +15,7 @@ mod window;
 
 use super::Kubernetes;
 use super::slots::Place;
+use crate::decide::rollout::stable;
 use crate::model::sighting::{Sighting, worst_first};
 use crate::model::state::{Revision, Slot, Wanted};
 use crate::targets::{Attended, Story, TargetError};
@@ -26,23 +27,33 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Waits for the rollouts under way, then watches through the windows of the settings. Ends early when something critical
-/// holds. `held`: what the slots should keep holding; slots of other targets are left alone.
+/// holds. `held`: what the slots should keep holding; no other slot is looked at. What could not be watched to its end is
+/// a sighting of its own ([`Unseen`](crate::model::sighting::Symptom::Unseen)), so that nobody takes it for healthy.
 ///
 /// # Errors
-/// Nothing could be looked at at all. A part that could not be is told to `story`.
+/// A slot of `held` is none of this target.
 pub(in crate::targets::kubernetes) async fn attend(
     target: &Kubernetes,
     held: &Wanted,
     story: &dyn Story,
 ) -> Result<Attended, TargetError> {
     let began = Instant::now();
-    let cluster = target.cluster().await?;
-    let shared = Shared::new(target, story);
-    let stop = CancellationToken::new();
     let places: Vec<(&Slot, Place, &Revision)> = held
         .iter()
         .map(|(slot, revision)| Ok((slot, target.place(slot)?, revision)))
         .collect::<Result<_, TargetError>>()?;
+    let cluster = match target.cluster().await {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            let why = target.masked(&error.to_string());
+            return Ok(Attended {
+                sightings: held.keys().map(|slot| stable::unseen(slot, &why)).collect(),
+                watched: began.elapsed(),
+            });
+        }
+    };
+    let shared = Shared::new(target, story);
+    let stop = CancellationToken::new();
     // Checked with the settings.
     let errors = target
         .settings
@@ -64,25 +75,7 @@ pub(in crate::targets::kubernetes) async fn attend(
         }
         .watch()
     });
-    let mut sightings: Vec<Sighting> = Vec::new();
-    let mut trouble = None;
-    let mut was_any_seen = places.is_empty();
-    for (report, (slot, ..)) in join_all(watching).await.into_iter().zip(&places) {
-        was_any_seen |= 0 < report.looks;
-        sightings.extend(report.sightings);
-        if let Some(error) = report.unseen {
-            story.progress(
-                slot,
-                &target.masked(&format!("could not be watched: {error}")),
-            );
-            trouble = Some(error);
-        }
-    }
-    if let Some(error) = trouble
-        && !was_any_seen
-    {
-        return Err(error);
-    }
+    let mut sightings: Vec<Sighting> = join_all(watching).await.concat();
     worst_first(&mut sightings);
     Ok(Attended {
         sightings,

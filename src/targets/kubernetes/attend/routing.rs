@@ -26,7 +26,7 @@ impl Watch<'_> {
                 return;
             }
         }
-        if known.ledger.is_in_doubt() {
+        if known.ledger.is_in_doubt() || known.trouble.is_some() {
             sleep(Duration::from_secs(2)).await;
             self.look_routed(known).await;
         }

@@ -35,21 +35,14 @@ pub(super) struct Watch<'a> {
     pub(super) stop: &'a CancellationToken,
 }
 
-/// What became of it.
-#[derive(Debug)]
-pub(super) struct Report {
-    pub(super) sightings: Vec<Sighting>,
-    /// Looks that were answered.
-    pub(super) looks: u32,
-    /// Why a part of the time was not watched at all.
-    pub(super) unseen: Option<TargetError>,
-}
-
 /// What is known so far.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) ledger: Ledger,
+    /// Looks that were answered.
     pub(super) looks: u32,
+    /// The last look that was answered found everything that is wanted.
+    pub(super) is_complete: bool,
     /// Why looks failed since the last one that was answered.
     pub(super) trouble: Option<TargetError>,
     /// Container to image, by the digests that have to run where they are known.
@@ -68,18 +61,20 @@ pub(super) enum Next {
 }
 
 impl Watch<'_> {
-    pub(super) async fn watch(self) -> Report {
+    /// What was seen, and that it could not be watched to its end when it could not.
+    pub(super) async fn watch(self) -> Vec<Sighting> {
         let mut known = Known::default();
         tokio::select! {
             biased;
             () = self.stop.cancelled() => (),
             () = self.run(&mut known) => (),
         }
-        Report {
-            sightings: known.ledger.told(),
-            looks: known.looks,
-            unseen: known.trouble,
+        let mut sightings = known.ledger.told();
+        if let Some(error) = known.trouble {
+            let why = self.target.masked(&error.to_string());
+            sightings.push(stable::unseen(self.slot, &why));
         }
+        sightings
     }
 
     async fn run(&self, known: &mut Known) {
@@ -136,7 +131,7 @@ impl Watch<'_> {
             "{} was changed while it was watched",
             change::fixed_words(kind)
         );
-        let who = change::changed_by(kind, object);
+        let who = change::who(kind, object);
         let seen = stable::drifted(self.slot, &what, who.as_deref());
         self.conclude(known, vec![seen])
     }

@@ -4,7 +4,7 @@ use super::change;
 use super::read::{self, Look};
 use super::schedule::{self, looks};
 use super::slot::{Known, Next, Watch};
-use crate::decide::rollout::stable::{self, Restarts};
+use crate::decide::rollout::stable::{self, Before};
 use crate::decide::rollout::{Standing, diagnose, standing};
 use crate::model::sighting::Sighting;
 use crate::targets::kubernetes::logs;
@@ -20,71 +20,73 @@ const DOUBT: Duration = Duration::from_secs(2);
 /// again as it was watched, but not longer than this.
 const COMPLETE_AGAIN_MAX: Duration = Duration::from_mins(1);
 
+/// An API server that is restarted just as the window ends is waited for at least this long.
+const SEEN_AGAIN_MIN: Duration = Duration::from_secs(10);
+
 impl Watch<'_> {
     /// `done`: the look that found the rollout done.
     pub(super) async fn stay(&self, known: &mut Known, done: &Look) {
         let began = Instant::now();
         Self::pin(known, done);
-        let before = stable::restarts(&done.seen.pods);
+        let before = Before::of(&done.seen);
         let settings = &self.target.settings;
         let drift: Vec<Duration> = settings.drift.iter().map(|time| time.0).collect();
-        let mut is_complete = true;
+        known.is_complete = true;
         for look in looks(settings.stable.0, &drift) {
             sleep_until(began + look.at).await;
-            let Some(going) = self.look(known, &before, look).await else {
+            if self.look(known, &before, look).await == Next::End {
                 return;
-            };
-            is_complete = going == Standing::Done;
+            }
         }
-        Box::pin(self.settle(known, &before, is_complete)).await;
+        Box::pin(self.settle(known, &before)).await;
     }
 
-    /// One look; `None` ends the watching. A look that failed leaves the count as complete as it was.
-    async fn look(
-        &self,
-        known: &mut Known,
-        before: &Restarts,
-        when: schedule::Look,
-    ) -> Option<Standing> {
+    /// One look. One that failed leaves the count as complete as it was.
+    async fn look(&self, known: &mut Known, before: &Before, when: schedule::Look) -> Next {
         let look = match read::look(self.shared, self.cluster, self.slot, self.place).await {
             Ok(Some(look)) => look,
-            Ok(None) => {
-                self.conclude_gone(known);
-                return None;
-            }
+            Ok(None) => return self.conclude_gone(known),
             Err(error) => {
                 tracing::debug!(slot = %self.slot, %error, "a look failed");
                 known.trouble = Some(error);
-                return Some(Standing::Done);
+                return Next::GoOn;
             }
         };
         known.looks += 1;
         known.trouble = None;
         if self.check_drift(known, &look.object) == Next::End {
-            return None;
+            return Next::End;
         }
+        known.is_complete = standing(&look.seen.workload) == Standing::Done;
         let mut seen = look.seen.clone();
         seen.was_done = true;
         let mut found = diagnose(self.slot, &seen);
         if when.is_stability {
-            found.extend(stable::restarts_grew(self.slot, before, &seen.pods));
+            found.extend(stable::restarts_grew(
+                self.slot,
+                &before.restarts,
+                &seen.pods,
+            ));
         }
+        found.extend(stable::not_replaced(self.slot, &seen));
         found.extend(self.endpoints(&look).await);
         found.extend(self.images(known, &look).await);
         if when.reads_logs {
             found.extend(self.errors_logged(&look).await);
         }
-        let next = self.take(known, found);
-        (next == Next::GoOn).then(|| standing(&seen.workload))
+        self.take(known, found)
     }
 
-    /// Looks on where the last look leaves a doubt, or where the count is not complete.
-    async fn settle(&self, known: &mut Known, before: &Restarts, mut is_complete: bool) {
+    /// Looks on where the last look leaves a doubt or failed, or where the count is not complete.
+    async fn settle(&self, known: &mut Known, before: &Before) {
         let again = self.target.settings.stable.0.min(COMPLETE_AGAIN_MAX);
         let ends = Instant::now() + again;
+        let seen_ends = Instant::now() + again.max(SEEN_AGAIN_MIN);
         // Each doubt is settled by one look, but a look may raise another one.
         let mut doubts = 3_u32;
-        while (known.ledger.is_in_doubt() && 0 < doubts) || (!is_complete && Instant::now() < ends)
+        while (known.ledger.is_in_doubt() && 0 < doubts)
+            || (!known.is_complete && Instant::now() < ends)
+            || (known.trouble.is_some() && Instant::now() < seen_ends)
         {
             doubts = doubts.saturating_sub(1);
             sleep(DOUBT).await;
@@ -93,17 +95,22 @@ impl Watch<'_> {
                 is_stability: false,
                 reads_logs: false,
             };
-            let Some(going) = self.look(known, before, when).await else {
+            if self.look(known, before, when).await == Next::End {
                 return;
-            };
-            is_complete = going == Standing::Done;
+            }
         }
-        if is_complete || again.is_zero() {
+        if known.is_complete || again.is_zero() {
             return;
         }
-        if let Ok(Some(look)) = read::look(self.shared, self.cluster, self.slot, self.place).await {
-            let found = stable::incomplete(self.slot, &look.seen);
-            self.conclude(known, found.into_iter().collect());
+        match read::look(self.shared, self.cluster, self.slot, self.place).await {
+            Ok(Some(look)) => {
+                let found = stable::incomplete(self.slot, before, &look.seen);
+                known.ledger.add(found, self.began.elapsed());
+            }
+            Ok(None) => {
+                self.conclude_gone(known);
+            }
+            Err(error) => known.trouble = Some(error),
         }
     }
 

@@ -65,7 +65,6 @@ pub(super) async fn of(
 }
 
 /// Who owns an object, in words, when a `GitOps` controller does: for telling whose drift it was.
-#[expect(dead_code, reason = "for the drift check")]
 pub(super) fn owner(object: &Value) -> Option<String> {
     gitops::owner(object, &[]).map(|owner: Owner| owner.name())
 }
