@@ -12,4 +12,4 @@ mod tests;
 pub use deadline::Deadline;
 pub use diagnose::{PROBE_FAILURES_SERIOUS, RESTARTS_SERIOUS, advice, diagnose};
 pub use seen::{Condition, Container, Pod, Seen, Workload, WorkloadKind};
-pub use standing::{Standing, standing};
+pub use standing::{Standing, is_partial, standing};

@@ -34,6 +34,28 @@ pub fn standing(workload: &Workload) -> Standing {
     }
 }
 
+/// What keeps a workload that is [`Standing::Done`] by the letter from running the wanted revision everywhere: pods that
+/// nobody has deleted yet (`OnDelete`), or not enough of those that are there available.
+pub fn is_partial(workload: &Workload) -> Option<String> {
+    if !workload.is_on_delete {
+        return None;
+    }
+    let Workload {
+        wanted,
+        updated,
+        available,
+        ..
+    } = *workload;
+    if !workload.is_observed() {
+        return Some("the controller has not seen the change yet".to_owned());
+    }
+    (updated < wanted || available < wanted).then(|| {
+        format!(
+            "{updated} of {wanted} pods run the new template, {available} available; with the update strategy OnDelete the others stay until they are deleted"
+        )
+    })
+}
+
 fn is_complete(workload: &Workload) -> bool {
     let Workload {
         wanted,

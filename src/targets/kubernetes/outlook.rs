@@ -61,7 +61,7 @@ pub(super) async fn hazards(
     tell_unnamed(kubernetes, facts);
     let (present, hazards, configured, left, ()) = tokio::join!(
         images::require_present(kubernetes, &wanted_images),
-        signs::of(kubernetes, plan, &since),
+        signs::of(kubernetes, plan, &since, facts.emergency),
         side_by_side(config),
         tell_left(kubernetes, plan, facts),
         tell_moved(kubernetes, &tags, facts),

@@ -1,7 +1,7 @@
 //! Standing and deadline: what is done, what goes on, and when the controller has given up.
 
 use super::{WorkloadKind, condition, workload};
-use crate::decide::rollout::{Condition, Deadline, Standing, Workload, standing};
+use crate::decide::rollout::{Condition, Deadline, Standing, Workload, is_partial, standing};
 
 const COMPLETE: (&str, &str) = ("NewReplicaSetAvailable", "True");
 const UPDATED: (&str, &str) = ("ReplicaSetUpdated", "True");
@@ -215,4 +215,31 @@ fn pods_that_are_replaced_by_hand_are_not_awaited() {
             "done",
         );
     }
+}
+
+#[test]
+fn pods_that_nobody_replaced_yet_are_told() {
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Workload), expected: Option<&str>) {
+        let mut workload = workload(WorkloadKind::DaemonSet, 3);
+        workload.is_on_delete = true;
+        change(&mut workload);
+        let found = is_partial(&workload);
+        let found = found.as_deref().map(|text| text.split(';').next().unwrap());
+        assert_eq!(found, expected);
+    }
+    check(|_| (), None);
+    check(
+        |one| one.updated = 1,
+        Some("1 of 3 pods run the new template, 3 available"),
+    );
+    check(
+        |one| one.available = 2,
+        Some("3 of 3 pods run the new template, 2 available"),
+    );
+    check(
+        |one| one.generation = 9,
+        Some("the controller has not seen the change yet"),
+    );
+    check(|one| (one.updated, one.is_on_delete) = (1, false), None);
 }

@@ -2,7 +2,7 @@
 //! himself.
 
 use crate::targets::TargetError;
-use crate::targets::kubernetes::cluster::{Cluster, failed};
+use crate::targets::kubernetes::cluster::{Cluster, failed, is_forbidden};
 use crate::targets::kubernetes::readiness::{is_ending, is_ready};
 use crate::targets::kubernetes::served::served;
 use k8s_openapi::api::core::v1::Pod;
@@ -100,28 +100,36 @@ fn needed(spec: &Value, expected: u64) -> u64 {
     }
 }
 
-/// The budgets of a namespace.
-pub(super) async fn read(cluster: &Cluster, namespace: &str) -> Result<Vec<Budget>, TargetError> {
+/// The budgets of a namespace; `None`: they may not be listed.
+pub(super) async fn read(
+    cluster: &Cluster,
+    namespace: &str,
+) -> Result<Option<Vec<Budget>>, TargetError> {
     let kind = "PodDisruptionBudget";
     let Some(resource) = served(cluster, "policy", &["v1", "v1beta1"], kind).await? else {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     };
     let what = |objects: &str| format!("could not list the {objects} of namespace {namespace}");
     let objects: Api<DynamicObject> =
         Api::namespaced_with(cluster.client.clone(), namespace, &resource);
-    let found = objects.list(&ListParams::default()).await;
-    let found = found.map_err(|error| failed(error, &what("PodDisruptionBudgets")))?;
+    let found = match objects.list(&ListParams::default()).await {
+        Ok(found) => found,
+        Err(error) if is_forbidden(&error) => return Ok(None),
+        Err(error) => return Err(failed(error, &what("PodDisruptionBudgets"))),
+    };
     if found.items.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), namespace);
     let pods = pods.list(&ListParams::default()).await;
     let pods = pods.map_err(|error| failed(error, &what("pods")))?.items;
     let is_beta = resource.version == "v1beta1";
     let budgets = found.items.iter();
-    Ok(budgets
-        .map(|object| Budget::of(object, is_beta, &pods))
-        .collect())
+    Ok(Some(
+        budgets
+            .map(|object| Budget::of(object, is_beta, &pods))
+            .collect(),
+    ))
 }
 
 #[cfg(test)]

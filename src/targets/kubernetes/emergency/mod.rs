@@ -12,7 +12,7 @@ use super::edit::{Edited, TRIES_MAX, edit};
 use super::live::Live;
 use super::slots::Place;
 use super::{template, workload};
-use crate::decide::rollout::{Standing, standing};
+use crate::decide::rollout::{Standing, is_partial, standing};
 use crate::model::state::Slot;
 use crate::targets::{Story, TargetError, Time};
 use kube::api::DynamicObject;
@@ -46,11 +46,8 @@ pub(super) async fn ladder(
         return Ok(());
     }
     rungs.tell("emergency, 3 of 3: scaled to 0 and back");
-    if scale::to_zero(&rungs).await? {
-        scale::back(&rungs).await?;
-        if rungs.is_up().await? {
-            return Ok(());
-        }
+    if scale::to_zero_and_back(&rungs).await? && rungs.is_up().await? {
+        return Ok(());
     }
     Err(rungs.still_down())
 }
@@ -67,7 +64,7 @@ pub(super) async fn resume(
 ) -> Result<(), TargetError> {
     let rungs = Rungs::new(kubernetes, place, slot, story).await?;
     rungs.tell("an earlier run scaled it to 0: scaling back");
-    scale::back(&rungs).await?;
+    scale::resume(&rungs).await?;
     if rungs.is_up().await? {
         return Ok(());
     }
@@ -202,9 +199,10 @@ impl<'a> Rungs<'a> {
             let Some(object) = objects.first() else {
                 return Err(workload::missing(self.place));
             };
-            match standing(&workload::rollout(object, self.place)) {
-                Standing::Done => return Ok(true),
-                Standing::Going { text } => self.tell(&text),
+            let workload = workload::rollout(object, self.place);
+            match (standing(&workload), is_partial(&workload)) {
+                (Standing::Done, None) => return Ok(true),
+                (Standing::Going { text }, _) | (Standing::Done, Some(text)) => self.tell(&text),
             }
         }
         Ok(false)

@@ -4,23 +4,53 @@
 use super::Rungs;
 use super::budget;
 use crate::targets::TargetError;
-use crate::targets::kubernetes::cluster::failed;
 use crate::targets::kubernetes::edit::pointer_part;
+use crate::targets::kubernetes::hazards::{Autoscaler, autoscaler};
 use crate::targets::kubernetes::live::Live;
 use crate::targets::kubernetes::owned::{list_pods, selector_text};
 use crate::targets::kubernetes::readiness::is_ready;
-use crate::targets::kubernetes::served::served;
 use crate::targets::kubernetes::slots::Kind;
 use crate::targets::kubernetes::workload::REPLICAS;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::{Api, DynamicObject, ListParams};
+use kube::api::{Api, DynamicObject};
 use kube::runtime::watcher::Config;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
 
-/// Scales to 0; `false` when that is not for this workload, which is told.
-pub(super) async fn to_zero(rungs: &Rungs<'_>) -> Result<bool, TargetError> {
+/// How long the way back from 0 is tried, whatever the server answers.
+const BACK_MAX: Duration = Duration::from_mins(1);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Scales to 0 and back to the count that it had; `false` when that is not for this workload, which is told.
+///
+/// # Errors
+/// `OutcomeUnknown` when it may be left at 0. All that can fail before is asked for before.
+pub(super) async fn to_zero_and_back(rungs: &Rungs<'_>) -> Result<bool, TargetError> {
+    let scaler = autoscaler(rungs.cluster, rungs.place).await?;
+    if !to_zero(rungs).await? {
+        return Ok(false);
+    }
+    back(rungs, scaler.as_ref()).await?;
+    Ok(true)
+}
+
+/// Finishes what another run began.
+pub(super) async fn resume(rungs: &Rungs<'_>) -> Result<(), TargetError> {
+    let scaler = match autoscaler(rungs.cluster, rungs.place).await {
+        Ok(scaler) => scaler,
+        Err(error) => {
+            rungs.tell(&format!("{error}; it goes back to the remembered count"));
+            None
+        }
+    };
+    back(rungs, scaler.as_ref()).await
+}
+
+async fn to_zero(rungs: &Rungs<'_>) -> Result<bool, TargetError> {
     match rungs.place.kind {
         Kind::Deployment | Kind::StatefulSet => (),
         Kind::DaemonSet | Kind::Service | Kind::HttpRoute => {
@@ -37,7 +67,11 @@ pub(super) async fn to_zero(rungs: &Rungs<'_>) -> Result<bool, TargetError> {
         return Ok(false);
     }
     let pods = list_pods(rungs.cluster, &object, rungs.place).await?;
-    for budget in budget::read(rungs.cluster, &rungs.place.namespace).await? {
+    let Some(budgets) = budget::read(rungs.cluster, &rungs.place.namespace).await? else {
+        rungs.tell("not scaled to 0: the PodDisruptionBudgets may not be listed, so nobody knows whether one forbids it");
+        return Ok(false);
+    };
+    for budget in budgets {
         let own = pods
             .iter()
             .filter(|pod| budget.covers(pod) && is_ready(pod))
@@ -47,12 +81,58 @@ pub(super) async fn to_zero(rungs: &Rungs<'_>) -> Result<bool, TargetError> {
             return Ok(false);
         }
     }
-    rungs.edit("scale to 0", remember).await?;
-    Ok(true)
+    match rungs.edit("scale to 0", remember).await {
+        Ok(_) => Ok(true),
+        // The answer was lost: what stands there tells whether it was done. Where it cannot be read, scaling back finds out.
+        Err(error @ (TargetError::Unreachable { .. } | TargetError::OutcomeUnknown { .. })) => {
+            match rungs.object().await {
+                Ok(object) if remembered(&object).is_none() => Err(error),
+                Ok(_) => Ok(true),
+                Err(_) => {
+                    rungs.tell(&error.to_string());
+                    Ok(true)
+                }
+            }
+        }
+        Err(error) => Err(error),
+    }
 }
 
-/// Waits until no pod is left, then scales back to the remembered count.
-pub(super) async fn back(rungs: &Rungs<'_>) -> Result<(), TargetError> {
+/// Waits until no pod is left, then scales back to the remembered count. Nothing that fails ends this before its time.
+async fn back(rungs: &Rungs<'_>, scaler: Option<&Autoscaler>) -> Result<(), TargetError> {
+    match rungs.object().await {
+        Ok(object) if remembered(&object).is_some() && replicas(&object) == 0 => {
+            if let Err(error) = gone(rungs, &object).await {
+                rungs.tell(&format!("{error}; not waiting for its pods to be gone"));
+            }
+        }
+        Ok(_) => (),
+        Err(error) => rungs.tell(&format!("{error}; scaling back")),
+    }
+    let ends = Instant::now() + BACK_MAX;
+    loop {
+        let tried = timeout_at(ends, scale_up(rungs, scaler)).await;
+        let why = match tried {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the server does not answer".to_owned(),
+        };
+        if ends <= Instant::now() + PAUSE {
+            return Err(TargetError::OutcomeUnknown {
+                what: format!(
+                    "{} may be left at 0: run the same command again; scaling back failed for {} s: {why}",
+                    rungs.place,
+                    BACK_MAX.as_secs(),
+                ),
+            });
+        }
+        rungs.tell(&format!("{why}; scaling back again"));
+        sleep(PAUSE).await;
+    }
+}
+
+/// Looks at what is there first, so that doing it again does no harm.
+async fn scale_up(rungs: &Rungs<'_>, scaler: Option<&Autoscaler>) -> Result<(), TargetError> {
     let object = rungs.object().await?;
     let Some(text) = remembered(&object) else {
         return Ok(());
@@ -67,10 +147,7 @@ pub(super) async fn back(rungs: &Rungs<'_>) -> Result<(), TargetError> {
             next: "scale it up by hand and remove the annotation".to_owned(),
         });
     };
-    if replicas(&object) == 0 {
-        gone(rungs, &object).await?;
-    }
-    let count = within_autoscaler(rungs, count).await?;
+    let count = scaler.map_or(count, |scaler| scaler.clamped(count));
     rungs.tell(&format!("scaling back to {count}"));
     rungs
         .edit("scale back", |object| forget(object, count))
@@ -152,48 +229,6 @@ async fn gone(rungs: &Rungs<'_>, object: &DynamicObject) -> Result<(), TargetErr
     Ok(())
 }
 
-/// The count, within what a HorizontalPodAutoscaler of the workload permits.
-async fn within_autoscaler(rungs: &Rungs<'_>, count: u32) -> Result<u32, TargetError> {
-    let kind = "HorizontalPodAutoscaler";
-    let Some(resource) = served(rungs.cluster, "autoscaling", &["v2", "v1"], kind).await? else {
-        return Ok(count);
-    };
-    let namespace = &rungs.place.namespace;
-    let objects: Api<DynamicObject> =
-        Api::namespaced_with(rungs.cluster.client.clone(), namespace, &resource);
-    let found = match objects.list(&ListParams::default()).await {
-        Ok(found) => found,
-        Err(kube::Error::Api(status)) if status.code == 403 => {
-            tracing::warn!("the autoscalers of {namespace} may not be read");
-            return Ok(count);
-        }
-        Err(error) => {
-            let what = format!("could not list the autoscalers of namespace {namespace}");
-            return Err(failed(error, &what));
-        }
-    };
-    let own = found.items.iter().find(|scaler| {
-        let target = |key: &str| {
-            scaler
-                .data
-                .pointer(&format!("/spec/scaleTargetRef/{key}"))?
-                .as_str()
-        };
-        target("kind") == Some(rungs.place.kind.name()) && target("name") == Some(&rungs.place.name)
-    });
-    Ok(own.map_or(count, |scaler| clamped(&scaler.data, count)))
-}
-
-fn clamped(scaler: &Value, count: u32) -> u32 {
-    let number = |pointer: &str| {
-        let number = scaler.pointer(pointer).and_then(Value::as_u64);
-        number.and_then(|number| u32::try_from(number).ok())
-    };
-    let min = number("/spec/minReplicas").unwrap_or(1);
-    let max = number("/spec/maxReplicas").unwrap_or(u32::MAX);
-    count.max(min).min(max.max(min))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,12 +268,5 @@ mod tests {
             "replicas are not touched"
         );
         assert!(forget(&object(0, &Value::Null), 3).is_empty());
-    }
-
-    #[test]
-    fn an_autoscaler_has_its_limits() {
-        let scaler = json!({"spec": {"minReplicas": 2, "maxReplicas": 4}});
-        assert_eq!([1, 3, 9].map(|count| clamped(&scaler, count)), [2, 3, 4]);
-        assert_eq!(clamped(&json!({"spec": {"maxReplicas": 4}}), 1), 1);
     }
 }

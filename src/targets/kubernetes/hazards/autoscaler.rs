@@ -13,13 +13,26 @@ pub(in crate::targets::kubernetes) struct Autoscaler {
     pub(in crate::targets::kubernetes) name: String,
     /// Replicas that it keeps at least.
     pub(in crate::targets::kubernetes) min: u32,
+    /// Replicas that it never goes above.
+    pub(in crate::targets::kubernetes) max: u32,
+}
+
+impl Autoscaler {
+    /// The count nearest to `count` that it permits.
+    pub(in crate::targets::kubernetes) fn clamped(&self, count: u32) -> u32 {
+        count.max(self.min).min(self.max.max(self.min))
+    }
+
+    /// What `--emergency` may do to a workload that it scales.
+    pub(super) fn what(&self, place: &Place) -> String {
+        format!(
+            "{place} is scaled by the autoscaler {}: the last step of --emergency may scale it to 0, where an autoscaler leaves it alone; it then comes back to the count that it had, within {} to {}",
+            self.name, self.min, self.max
+        )
+    }
 }
 
 /// The autoscaler of a workload, when there is one and we may see it.
-#[expect(
-    dead_code,
-    reason = "for the emergency ladder, the one place where it matters"
-)]
 pub(in crate::targets::kubernetes) async fn autoscaler(
     cluster: &Cluster,
     place: &Place,
@@ -56,17 +69,18 @@ pub(in crate::targets::kubernetes) async fn autoscaler(
 fn scales(object: &Value, place: &Place) -> Option<Autoscaler> {
     let target = object.pointer("/spec/scaleTargetRef")?;
     let is_it = target.get("kind")? == place.kind.name() && target.get("name")? == &place.name;
+    let number = |pointer: &str| {
+        let number = object.pointer(pointer).and_then(Value::as_u64);
+        number.and_then(|number| u32::try_from(number).ok())
+    };
     is_it.then(|| Autoscaler {
         name: object
             .pointer("/metadata/name")
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned(),
-        min: object
-            .pointer("/spec/minReplicas")
-            .and_then(Value::as_u64)
-            .and_then(|min| u32::try_from(min).ok())
-            .unwrap_or(1),
+        min: number("/spec/minReplicas").unwrap_or(1),
+        max: number("/spec/maxReplicas").unwrap_or(u32::MAX),
     })
 }
 
@@ -88,5 +102,17 @@ mod tests {
         assert_eq!(found(scaler("StatefulSet", "web", json!(3))), None);
         assert_eq!(found(scaler("Deployment", "api", json!(3))), None);
         assert_eq!(found(json!({})), None);
+    }
+    #[test]
+    fn an_autoscaler_has_its_limits() {
+        let scaler = Autoscaler {
+            name: "hpa".to_owned(),
+            min: 2,
+            max: 4,
+        };
+        assert_eq!([1, 3, 9].map(|count| scaler.clamped(count)), [2, 3, 4]);
+        let place = Place::parse("deployment/web", "shop").unwrap();
+        let what = scaler.what(&place);
+        assert!(what.contains("within 2 to 4"), "{what}");
     }
 }

@@ -6,16 +6,12 @@ mod autoscaler;
 mod gitops;
 mod signs;
 
-#[expect(
-    unused_imports,
-    reason = "for the emergency ladder, the one place where it matters"
-)]
 pub(super) use autoscaler::{Autoscaler, autoscaler};
 pub(super) use signs::helm_release;
 
 use super::Kubernetes;
 use super::cluster::{self, Cluster, failed};
-use super::slots::Place;
+use super::slots::{Kind, Place};
 use crate::model::plan::{Change, Hazard, Plan};
 use crate::model::state::Slot;
 use crate::targets::TargetError;
@@ -30,13 +26,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Objects that a question about hazards lists at most.
 const LISTED_MAX: u32 = 500;
 
-/// The hazards of a plan: `gitops`, `paused`, `on-delete`, `migration`.
+/// The hazards of a plan: `gitops`, `paused`, `on-delete`, `partition`, `migration`, and `hpa` in an `emergency`.
 ///
 /// `good_since`: when the wanted release of a slot was recorded as good, as far as it is known.
 pub(super) async fn of(
     kubernetes: &Kubernetes,
     plan: &Plan,
     good_since: &BTreeMap<Slot, Timestamp>,
+    emergency: bool,
 ) -> Result<Vec<Hazard>, TargetError> {
     let cluster = kubernetes.cluster().await?;
     let changed = changed(kubernetes, cluster, plan).await?;
@@ -58,6 +55,14 @@ pub(super) async fn of(
         }
         if let Some(what) = signs::on_delete(&it.object, &it.place) {
             hazards.push(hazard(&it.slot, "on-delete", what));
+        }
+        if let Some(what) = signs::partition(&it.object, &it.place) {
+            hazards.push(hazard(&it.slot, "partition", what));
+        }
+        let may_go_to_0 =
+            emergency && matches!(it.place.kind, Kind::Deployment | Kind::StatefulSet);
+        if may_go_to_0 && let Some(scaler) = autoscaler(cluster, &it.place).await? {
+            hazards.push(hazard(&it.slot, "hpa", scaler.what(&it.place)));
         }
     }
     hazards.extend(migrations(kubernetes, cluster, &changed, good_since).await?);

@@ -28,6 +28,23 @@ pub(super) fn on_delete(object: &Value, place: &Place) -> Option<String> {
     })
 }
 
+/// Pods below the partition keep the release that is replaced. Where two releases are there already, the change replaces only
+/// what is above it (a canary), and those below run the earlier one.
+pub(super) fn partition(object: &Value, place: &Place) -> Option<String> {
+    let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_u64);
+    let replicas = number("/spec/replicas").unwrap_or(1);
+    let stay = number("/spec/updateStrategy/rollingUpdate/partition")?.min(replicas);
+    let is_on_delete = object.pointer("/spec/updateStrategy/type")? == "OnDelete";
+    let revision = |which: &str| object.pointer(&format!("/status/{which}Revision"));
+    let is_canary = revision("current") != revision("update");
+    let is_kept = place.kind == Kind::StatefulSet && !is_on_delete && !is_canary && 0 < stay;
+    is_kept.then(|| {
+        format!(
+            "{place}: {stay} of {replicas} pods stay on the release that is replaced: lower spec.updateStrategy.rollingUpdate.partition to roll all back"
+        )
+    })
+}
+
 /// The Helm release that an object belongs to. Not a hazard: Helm acts only when somebody runs it.
 pub(in crate::targets::kubernetes) fn helm_release(object: &Value) -> Option<&str> {
     text(object, "annotations", "meta.helm.sh/release-name")
@@ -98,6 +115,41 @@ mod tests {
             told.contains("kubectl rollout resume deployment/web -n shop"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn pods_below_a_partition_are_counted() {
+        #[track_caller]
+        fn check(slot: &str, object: &Value, expected: Option<&str>) {
+            let found = partition(object, &place(slot));
+            let found = found
+                .as_deref()
+                .map(|what| what.split(" stay").next().unwrap());
+            assert_eq!(found, expected, "{slot} {object}");
+        }
+        let set = |partition: u32, current: &str, strategy: &str| {
+            json!({
+                "spec": {"replicas": 3, "updateStrategy":
+                    {"type": strategy, "rollingUpdate": {"partition": partition}}},
+                "status": {"currentRevision": current, "updateRevision": "b"}
+            })
+        };
+        let (db, rolling) = ("statefulset/db", "RollingUpdate");
+        check(db, &set(0, "b", rolling), None);
+        check(
+            db,
+            &set(2, "b", rolling),
+            Some("statefulset db in namespace shop: 2 of 3 pods"),
+        );
+        check(
+            db,
+            &set(9, "b", rolling),
+            Some("statefulset db in namespace shop: 3 of 3 pods"),
+        );
+        check(db, &set(2, "a", rolling), None);
+        check(db, &set(2, "b", "OnDelete"), None);
+        check("daemonset/db", &set(2, "b", rolling), None);
+        check(db, &json!({"spec": {}}), None);
     }
 
     #[test]

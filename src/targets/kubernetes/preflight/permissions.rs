@@ -180,8 +180,7 @@ impl Rules<'_> {
                 Some(endpoints),
             );
         }
-        let budgets =
-            "`--emergency` deletes one pod at a time, because it sees no disruption budgets";
+        let budgets = "`--emergency` deletes one pod at a time and does not scale to 0, because it sees no disruption budgets";
         self.rule("policy", "poddisruptionbudgets", &["list"], Some(budgets));
         let scalers = "`--emergency` does not see autoscalers";
         self.rule(
