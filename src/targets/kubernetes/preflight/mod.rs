@@ -126,6 +126,8 @@ async fn review(cluster: &Cluster, permission: &Permission) -> Result<bool, Targ
                 group: Some(permission.group.to_owned()),
                 resource: Some(permission.resource.to_owned()),
                 subresource: permission.subresource.map(str::to_owned),
+                // A Role may name the one namespace that it permits to read.
+                name: (permission.resource == "namespaces").then(|| permission.namespace.clone()),
                 ..ResourceAttributes::default()
             }),
             ..SelfSubjectAccessReviewSpec::default()

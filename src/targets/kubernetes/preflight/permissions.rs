@@ -9,6 +9,7 @@ use std::fmt;
 /// One verb on one resource in one namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Permission {
+    /// Empty for what lies in no namespace.
     pub(super) namespace: String,
     /// API group, empty for the core.
     pub(super) group: &'static str,
@@ -31,7 +32,10 @@ impl Permission {
 
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in namespace {}", self.rule(), self.namespace)
+        match self.namespace.as_str() {
+            "" => write!(f, "{} in the whole cluster", self.rule()),
+            namespace => write!(f, "{} in namespace {namespace}", self.rule()),
+        }
     }
 }
 
@@ -53,6 +57,28 @@ pub(super) fn needed(settings: &Settings, places: &[Place]) -> Vec<Permission> {
         if kinds.iter().any(|kind| kind.is_workload()) {
             rules.workloads(settings, &kinds);
         }
+        // A Role in a namespace permits to read that namespace itself.
+        let namespace = "a namespace without slots in it cannot be told from one that is missing, and Secrets that changed are not told of";
+        rules.rule(CORE, "namespaces", &["get"], Some(namespace));
+    }
+    if settings.cluster_uid.is_some() {
+        let mut system = Rules {
+            namespace: "kube-system".to_owned(),
+            all: &mut all,
+        };
+        system.add(CORE, "namespaces", &["get"]);
+    }
+    let has_workloads =
+        settings.selector.is_some() || places.iter().any(|it| it.kind.is_workload());
+    if has_workloads {
+        let mut cluster = Rules {
+            namespace: String::new(),
+            all: &mut all,
+        };
+        let nodes = "a bad node is not told from a bad release";
+        cluster.rule(CORE, "nodes", &["get", "list"], Some(nodes));
+        let argo = "a workload that Argo CD tracks by a label alone is not recognised";
+        cluster.rule("argoproj.io", "applications", &["list"], Some(argo));
     }
     let mut home = Rules {
         namespace: settings.namespace.clone(),
@@ -137,17 +163,38 @@ impl Rules<'_> {
                 self.add(APPS, "controllerrevisions", &["list"]);
             }
             Kind::Service => {
-                self.add(CORE, "services", &["get", "list", "patch"]);
-                self.add("discovery.k8s.io", "endpointslices", &["list"]);
+                self.add(CORE, "services", &["get", "patch"]);
+                self.add(CORE, "pods", &["list", "watch"]);
+                // The wanted colour is scaled up before the switch.
+                self.add(APPS, "deployments", &["get", "list", "patch"]);
+                self.add(APPS, "statefulsets", &["get", "list", "patch"]);
+                // Where traffic goes; a server without EndpointSlices has Endpoints.
+                self.add("discovery.k8s.io", "endpointslices", &["list", "watch"]);
+                self.rule(
+                    CORE,
+                    "endpoints",
+                    &["list", "watch"],
+                    Some("nothing is missed on a server with EndpointSlices"),
+                );
+                self.scalers("the wanted colour is scaled up beyond what its autoscaler permits");
             }
             Kind::HttpRoute => {
                 self.add(
                     "gateway.networking.k8s.io",
                     "httproutes",
-                    &["get", "list", "patch"],
+                    &["get", "list", "watch", "patch"],
                 );
             }
         }
+    }
+
+    fn scalers(&mut self, without: &'static str) {
+        self.rule(
+            "autoscaling",
+            "horizontalpodautoscalers",
+            &["list"],
+            Some(without),
+        );
     }
 
     fn workloads(&mut self, settings: &Settings, kinds: &BTreeSet<Kind>) {
@@ -171,24 +218,25 @@ impl Rules<'_> {
             self.rule(CORE, "pods", &["delete"], Some(ladder));
         }
         let endpoints = "Services without ready endpoints are not told of";
+        self.rule(CORE, "services", &["list"], Some(endpoints));
         if !kinds.contains(&Kind::Service) {
-            self.rule(CORE, "services", &["list"], Some(endpoints));
+            self.rule(CORE, "services", &["get"], Some(forward));
             self.rule(
                 "discovery.k8s.io",
                 "endpointslices",
                 &["list"],
                 Some(endpoints),
             );
+            self.rule(
+                CORE,
+                "endpoints",
+                &["list"],
+                Some("nothing is missed on a server with EndpointSlices"),
+            );
+            self.scalers("`--emergency` does not see autoscalers");
         }
         let budgets = "`--emergency` deletes one pod at a time and does not scale to 0, because it sees no disruption budgets";
         self.rule("policy", "poddisruptionbudgets", &["list"], Some(budgets));
-        let scalers = "`--emergency` does not see autoscalers";
-        self.rule(
-            "autoscaling",
-            "horizontalpodautoscalers",
-            &["list"],
-            Some(scalers),
-        );
         if settings.migrations.is_some() {
             self.add("batch", "jobs", &["list"]);
         }
@@ -262,7 +310,67 @@ mod tests {
             "list endpointslices.discovery.k8s.io in namespace shop",
             Some(true),
         );
-        check(route, "list pods in namespace shop", None);
+        check(route, "watch pods in namespace shop", Some(true));
+        check(route, "delete pods in namespace shop", None);
+        check(
+            route,
+            "patch deployments.apps in namespace shop",
+            Some(true),
+        );
+        check(route, "list nodes in the whole cluster", None);
+        check(web, "list nodes in the whole cluster", Some(false));
+        check(web, "get namespaces in namespace shop", Some(false));
+        let uid = "{namespace: shop, cluster-uid: u, slots: [deployment/web]}";
+        check(uid, "get namespaces in namespace kube-system", Some(true));
+    }
+
+    /// Group, resource and verb of each rule of the Role and the ClusterRole on the page.
+    fn documented() -> BTreeSet<(String, String, String)> {
+        let page = include_str!("../../../../docs/targets/kubernetes.md");
+        let (_, page) = page.split_once("## Permissions").unwrap();
+        let (_, page) = page.split_once("```yaml\n").unwrap();
+        let (text, _) = page.split_once("```").unwrap();
+        let mut found = BTreeSet::new();
+        for document in text.split("\n---\n") {
+            let document: serde_json::Value = serde_saphyr::from_str(document).unwrap();
+            let texts = |rule: &serde_json::Value, key: &str| -> Vec<String> {
+                serde_json::from_value(rule[key].clone()).unwrap()
+            };
+            for rule in document["rules"].as_array().into_iter().flatten() {
+                for group in texts(rule, "apiGroups") {
+                    for resource in texts(rule, "resources") {
+                        let verbs = texts(rule, "verbs").into_iter();
+                        found.extend(verbs.map(|verb| (group.clone(), resource.clone(), verb)));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_role_on_the_page_is_what_is_used() {
+        let used = of(
+            "{namespace: shop, cluster-uid: u, restore-config: true, migrations: m=1, log-errors: E, slots: [deployment/a, statefulset/b, daemonset/c, service/d, httproute/e]}",
+        );
+        let used: BTreeSet<(String, String, String)> = used
+            .iter()
+            .map(|it| {
+                let sub = it
+                    .subresource
+                    .map(|sub| format!("/{sub}"))
+                    .unwrap_or_default();
+                let resource = format!("{}{sub}", it.resource);
+                (it.group.to_owned(), resource, it.verb.to_owned())
+            })
+            .collect();
+        let documented = documented();
+        let missing: Vec<_> = used.difference(&documented).collect();
+        let unused: Vec<_> = documented.difference(&used).collect();
+        assert!(
+            missing.is_empty() && unused.is_empty(),
+            "not on the page: {missing:?}; not used: {unused:?}"
+        );
     }
 
     #[test]
