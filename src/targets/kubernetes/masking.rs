@@ -178,7 +178,11 @@ pub(super) fn values(value: &mut Value) {
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(values),
+        Value::Array(items) => {
+            for item in items {
+                values(item);
+            }
+        }
         Value::String(text) => *text = credentials(text),
         Value::Null | Value::Bool(_) | Value::Number(_) => (),
     }

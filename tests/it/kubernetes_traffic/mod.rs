@@ -9,7 +9,7 @@ mod service;
 use crate::cluster::{Cluster, Space, User};
 use lastgood::decide::diff;
 use lastgood::decide::guard::{Permission, permit};
-use lastgood::model::plan::Change;
+use lastgood::model::plan::{Change, Plan};
 use lastgood::model::release::{Pin, Release};
 use lastgood::model::state::{Revision, Slot, Wanted};
 use lastgood::targets::{Base, ReleaseFacts, Story, Target, TargetError, Way, open};
@@ -68,6 +68,13 @@ async fn bring(
         target.apply(change, None, facts).await?;
     }
     Ok(permitted.plan().changes.clone())
+}
+
+/// The plan for one slot, before anything is asked about it.
+async fn planned(target: &dyn Target, slot: &str, revision: &str) -> Plan {
+    let observed = target.observe().await.expect("it can be observed");
+    let wanted = Wanted::from_iter([(Slot(slot.to_owned()), Revision(revision.to_owned()))]);
+    diff::plan(&observed, &wanted)
 }
 
 fn facts<'a>(told: &'a Told, manifest: Option<&'a Release>) -> ReleaseFacts<'a> {

@@ -46,6 +46,21 @@ async fn a_config_map_goes_back_before_its_workload() {
         .await;
     space.wait_rolled_out("deployment/web").await;
     let told = Told::default();
+    let wanted = target.wanted(&facts(&told, Some(&release)), None).await;
+    assert_eq!(wanted.unwrap().len(), 1);
+    let plan = super::planned(&*target, "deployment/web", &good).await;
+    let hazards = target.hazards(&plan, &facts(&told, Some(&release))).await;
+    assert!(hazards.unwrap().is_empty());
+    told.says("LEVEL was \"info\" and is \"debug\"; is put back");
+    let evidence = target.evidence().await;
+    let file = |name: &str| evidence.iter().find(|(file, _)| file == name);
+    assert!(file("configmap-web.json").unwrap().1.contains("debug"));
+    assert!(
+        file("configmaps.diff.txt")
+            .unwrap()
+            .1
+            .contains("NEW is new")
+    );
     bring(
         &*target,
         "deployment/web",
@@ -93,6 +108,11 @@ async fn an_immutable_config_map_that_differs_is_refused() {
     space.set_image("deployment/web", "shop/web:2").await;
     space.wait_rolled_out("deployment/web").await;
     let told = Told::default();
+    let wanted = target.wanted(&facts(&told, Some(&release)), None).await;
+    assert_eq!(wanted.unwrap().len(), 1);
+    let plan = super::planned(&*target, "deployment/web", &good).await;
+    let answer = target.hazards(&plan, &facts(&told, Some(&release))).await;
+    refused(answer, "it is immutable and holds something else");
     let answer = bring(
         &*target,
         "deployment/web",

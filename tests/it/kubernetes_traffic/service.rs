@@ -65,6 +65,26 @@ async fn the_old_colour_is_scaled_up_before_traffic_goes_there() {
 }
 
 #[tokio::test]
+async fn one_ready_pod_does_not_take_the_traffic_of_three() {
+    let Some(cluster) = Cluster::start().await else {
+        return;
+    };
+    let space = shop(&cluster, "small", 1, 3).await;
+    let target = target(&cluster, &space, &["service/web"], &json!({}));
+    let told = Told::default();
+    let plan = super::planned(&*target, "service/web", BLUE).await;
+    let facts = facts(&told, None);
+    assert!(target.hazards(&plan, &facts).await.unwrap().is_empty());
+    told.says("deployment web-blue will be scaled up from 1 to 3 before traffic goes there");
+    let blue = space.get("deployment/web-blue").await;
+    assert_eq!(at(&blue, "/spec/replicas"), 1, "a plan changes nothing");
+    bring(&*target, "service/web", BLUE, &facts).await.unwrap();
+    let blue = space.get("deployment/web-blue").await;
+    assert_eq!(at(&blue, "/spec/replicas"), 3);
+    told.says("app=web,color=blue: 3 of 3 ready");
+}
+
+#[tokio::test]
 async fn no_switch_goes_to_a_colour_without_pods() {
     let Some(cluster) = Cluster::start().await else {
         return;

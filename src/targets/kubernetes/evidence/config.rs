@@ -46,8 +46,8 @@ pub(super) async fn gather(target: &Kubernetes, cluster: &Cluster, files: &Files
     // Several workloads may read the same one.
     lines.sort();
     lines.dedup();
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    files.put(Rank::Config, DIFFERENCE, text);
+    lines.push(String::new());
+    files.put(Rank::Config, DIFFERENCE, lines.join("\n"));
 }
 
 fn file_name(target: &Kubernetes, place: &Place, name: &str) -> String {

@@ -19,7 +19,7 @@ struct Both<'a> {
     shown: &'a Value,
 }
 
-impl<'a> Both<'a> {
+impl Both<'_> {
     fn get(self, key: &str) -> Option<Self> {
         let (real, shown) = (self.real.get(key)?, self.shown.get(key)?);
         Some(Self { real, shown })
