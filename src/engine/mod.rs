@@ -16,6 +16,8 @@ mod prepare;
 pub mod request;
 mod restore;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod verbs;
 
