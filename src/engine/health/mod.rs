@@ -158,7 +158,7 @@ impl<'a> Ward<'a> {
             None if is_over => None,
             None => attending.await,
         };
-        self.together(probed, seen)
+        self.together(probed.as_ref(), seen.as_ref())
     }
 
     /// The test, and when it passes the bake. `None`: no probes, or the targets saw enough before there was a verdict.
@@ -177,8 +177,8 @@ impl<'a> Ward<'a> {
     }
 
     /// One verdict of both; told when it is not the one of the probes.
-    fn together(&self, probed: Option<Verdict>, seen: Option<Seen>) -> Result<Verdict, Failure> {
-        let verdict = match (&probed, seen) {
+    fn together(&self, probed: Option<&Verdict>, seen: Option<&Seen>) -> Result<Verdict, Failure> {
+        let verdict = match (probed, seen) {
             (Some(verdict), None) => verdict.clone(),
             // A watch that was cut short says nothing.
             (None, None) => {
@@ -187,10 +187,10 @@ impl<'a> Ward<'a> {
             }
             (_, Some(seen)) => {
                 let watched_s = seen.watched.as_secs();
-                mitigate::with_sightings(probed.clone(), &seen.sightings, watched_s)
+                mitigate::with_sightings(probed.cloned(), &seen.sightings, watched_s)
             }
         };
-        if probed.as_ref() != Some(&verdict) {
+        if probed != Some(&verdict) {
             self.operation.tell(EventKind::Judged {
                 stage: Stage::Detect,
                 verdict: verdict.clone(),

@@ -103,7 +103,10 @@ async fn a_claim_names_the_earlier_operations_that_never_ended() {
     let next = operation_in(dir.path(), &[&fake], |_| ());
     Leases::take(&next).await.unwrap();
     let claims = fake.world().claims.clone();
-    assert_eq!(claims.last().unwrap().dead, [killed.id.clone()]);
+    assert_eq!(
+        claims.last().unwrap().dead,
+        std::slice::from_ref(&killed.id)
+    );
     drop(elsewhere);
 }
 

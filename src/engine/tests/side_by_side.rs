@@ -79,7 +79,7 @@ fn check(parallel: usize, breaks: &[(&'static str, Break)], outcome: Outcome, me
         .build()
         .unwrap();
     let fake = four(parallel, |world| {
-        world.breaks.extend(breaks.iter().copied())
+        world.breaks.extend(breaks.iter().copied());
     });
     let (failure, changing) = runtime.block_on(async {
         let (operation, _dir) = operation(&[&fake], |_| ());
