@@ -7,7 +7,7 @@ use crate::model::sighting::{Sighting, worst_first};
 use crate::model::state::{Slot, State, Wanted};
 use crate::model::verdict::Severity;
 use crate::targets::{Story, Target};
-use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::time::Duration;
 
 /// What all targets saw together.
@@ -31,19 +31,25 @@ pub(super) fn any(operation: &Operation) -> bool {
     operation.targets.iter().any(|target| target.attends())
 }
 
-/// Watches every target that can tell, side by side. `None`: none can, or none could be asked.
+/// Watches every target that can tell, side by side, until all have or one saw what is bad enough. `None`: none can, or
+/// none could be asked.
 pub(super) async fn all(operation: &Operation) -> Option<Seen> {
     let after = operation.facts().after.clone();
-    let attending = operation
+    let mut attending: FuturesUnordered<_> = operation
         .targets
         .iter()
         .filter(|target| target.attends())
-        .map(|target| one(operation, target.as_ref(), &after));
+        .map(|target| one(operation, target.as_ref(), &after))
+        .collect();
     let mut all: Option<Seen> = None;
-    for seen in join_all(attending).await.into_iter().flatten() {
+    while let Some(answer) = attending.next().await {
+        let Some(seen) = answer else { continue };
         let all = all.get_or_insert_default();
         all.sightings.extend(seen.sightings);
         all.watched = all.watched.max(seen.watched);
+        if all.is_bad() {
+            break;
+        }
     }
     if let Some(seen) = &mut all {
         worst_first(&mut seen.sightings);

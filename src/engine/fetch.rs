@@ -82,7 +82,7 @@ impl InHand {
         target: &dyn Target,
     ) -> Result<Share, Failure> {
         if !self.numbered.is_empty() {
-            return numbered::share(target, &self.numbered).await;
+            return numbered::share(&operation.targets, target, &self.numbered).await;
         }
         let facts = self.facts(operation);
         let (Some(default_path), Some(fetched)) = (target.payload(), &self.fetched) else {

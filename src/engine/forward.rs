@@ -12,6 +12,17 @@ pub(super) async fn through(
     via: &str,
     signal: &mut Signal,
 ) -> Result<(), Failure> {
+    // Before anything is asked: a certificate is never one for an address of this machine.
+    if signal.url.scheme() != "http" {
+        return Err(Failure::msg(
+            Outcome::Usage,
+            format!(
+                "probe {}: found {}, expected an http:// address: {via} is reached without TLS",
+                signal.name, signal.url
+            ),
+        )
+        .hint("give an http:// address: the path of the probe, with any host"));
+    }
     let is_of = |slots: Vec<crate::model::state::Slot>| {
         slots.iter().any(|slot| {
             via.strip_prefix(slot.0.as_str())

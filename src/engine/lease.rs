@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// A lease that is not renewed for this long is over.
 const LENGTH: SignedDuration = SignedDuration::from_secs(60);
@@ -61,7 +62,6 @@ impl Leases {
         let own = |path: Option<PathBuf>| {
             path.unwrap_or_else(|| operation.request.state_dir.join("lease"))
         };
-        // The state directory's own comes first: whoever has it knows that earlier operations of this directory are over.
         let mut paths: Vec<PathBuf> = operation
             .targets
             .iter()
@@ -74,13 +74,28 @@ impl Leases {
             .iter()
             .map(|path| take_one(operation, path))
             .collect::<Result<_, _>>()?;
-        let mut inside = Vec::new();
+        let mut leases = Self {
+            held,
+            inside: Vec::new(),
+        };
+        // Files first: whoever has the state directory's knows that earlier operations of this directory are over.
         for (index, target) in operation.targets.iter().enumerate() {
-            if take_inside(operation, target.as_ref()).await? {
-                inside.push(index);
+            // Waiting for one may last longer than the others do unrenewed.
+            let taken = tokio::select! {
+                biased;
+                taken = take_inside(operation, target.as_ref()) => taken,
+                lost = leases.renew(operation) => Err(lost),
+            };
+            match taken {
+                Ok(true) => leases.inside.push(index),
+                Ok(false) => (),
+                Err(failure) => {
+                    leases.release(operation).await;
+                    return Err(failure);
+                }
             }
         }
-        Ok(Self { held, inside })
+        Ok(leases)
     }
 
     /// Gives back what lies in the targets; files go when this is dropped.
@@ -101,7 +116,7 @@ impl Leases {
     /// Renews until dropped; run beside the work. It ends only when somebody else has the lease: then nothing more may be done.
     pub(super) async fn renew(&self, operation: &Operation) -> Failure {
         loop {
-            tokio::time::sleep(RENEWAL).await;
+            sleep(RENEWAL).await;
             for held in &self.held {
                 if let Err(error) = write(operation, &held.file) {
                     operation.warn(format!("could not renew the lease: {error:#}"));
@@ -182,20 +197,23 @@ fn lost(what: &str) -> Failure {
 
 /// Takes the lease that lies in a target. One that is held is waited for as long as a dead holder's would last.
 async fn take_inside(operation: &Operation, target: &dyn Target) -> Result<bool, Failure> {
-    let mut waited = Duration::ZERO;
+    let asked = Instant::now();
+    let mut is_told = false;
     loop {
         match target.lease(&claim(operation)).await {
-            Err(TargetError::Held { what })
-                if waited <= LENGTH_INSIDE && !operation.stop.is_cancelled() =>
-            {
-                if waited.is_zero() {
+            // The last look comes when a dead holder's lease is over for certain.
+            Err(TargetError::Held { what }) if asked.elapsed() <= LENGTH_INSIDE => {
+                if !std::mem::replace(&mut is_told, true) {
                     operation.note(format!(
                         "{what}: waiting for it, at most {} s",
                         LENGTH_INSIDE.as_secs()
                     ));
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
-                waited += LOOK_EVERY;
+                tokio::select! {
+                    () = operation.stop.cancelled() => (),
+                    () = sleep(LOOK_EVERY) => (),
+                }
+                operation.may_go_on()?;
             }
             taken => return taken.map_err(|error| error.failure(target.name())),
         }

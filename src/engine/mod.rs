@@ -11,11 +11,14 @@ mod keep;
 mod lease;
 mod locate;
 mod numbered;
+mod opened;
 mod operation;
 mod prepare;
 pub mod request;
 mod restore;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod transfer;
 mod verbs;
 

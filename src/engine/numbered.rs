@@ -7,7 +7,7 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::model::state::{Slot, Wanted};
 use crate::targets::Target;
 
-/// Every number is for a slot that exists, before anything is contacted.
+/// Every number is for a slot that exists, and each slot has one, before anything is contacted.
 pub(super) fn check(targets: &[Box<dyn Target>], numbered: &[Numbered]) -> Result<(), Failure> {
     let slots: Vec<Slot> = targets.iter().flat_map(|target| target.slots()).collect();
     let open = targets.iter().any(|target| target.finds_slots());
@@ -16,8 +16,14 @@ pub(super) fn check(targets: &[Box<dyn Target>], numbered: &[Numbered]) -> Resul
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ");
-    for one in numbered {
+    for (index, one) in numbered.iter().enumerate() {
+        let same = |other: &&Numbered| other.slot == one.slot;
+        let twice = numbered.iter().take(index).find(same);
         let wrong = match &one.slot {
+            _ if let Some(other) = twice => format!(
+                "found {} and {} for one slot, expected one number",
+                other.number, one.number
+            ),
             Some(slot) if slots.contains(slot) || open => continue,
             Some(slot) => format!("found slot {slot}, expected one of: {known}"),
             None if slots.len() == 1 && !open => continue,
@@ -34,9 +40,19 @@ pub(super) fn check(targets: &[Box<dyn Target>], numbered: &[Numbered]) -> Resul
     Ok(())
 }
 
-/// What one target should hold. Slots without a number are left alone.
-pub(super) async fn share(target: &dyn Target, numbered: &[Numbered]) -> Result<Share, Failure> {
+/// What one target should hold. Slots without a number are left alone. A slot that one target names is never looked for in
+/// another that finds its own.
+pub(super) async fn share(
+    targets: &[Box<dyn Target>],
+    target: &dyn Target,
+    numbered: &[Numbered],
+) -> Result<Share, Failure> {
     let slots = target.slots();
+    let is_named = |slot: &Slot| {
+        targets
+            .iter()
+            .any(|other| !other.finds_slots() && other.slots().contains(slot))
+    };
     let mut wanted = Wanted::new();
     for one in numbered {
         let slot = match &one.slot {
@@ -46,7 +62,8 @@ pub(super) async fn share(target: &dyn Target, numbered: &[Numbered]) -> Result<
                 None => continue,
             },
         };
-        if !slots.contains(slot) && !target.finds_slots() {
+        let may_find = target.finds_slots() && !is_named(slot);
+        if !slots.contains(slot) && !may_find {
             continue;
         }
         let revision = target

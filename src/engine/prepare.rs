@@ -2,7 +2,8 @@
 //! before is the same as planning forward.
 
 use super::fetch::{InHand, Share};
-use super::operation::{Operation, check_distinct};
+use super::opened::check_distinct;
+use super::operation::Operation;
 use crate::decide::diff;
 use crate::decide::guard::{self, Refusal};
 use crate::model::event::EventKind;
@@ -156,6 +157,17 @@ async fn prepare_one<'a>(
     let observed = observe(operation, target).await?;
     let slots = operation.request.verb.slots();
     let mut wanted = share.wanted;
+    // What was asked for by name and is not in the release is not "already good".
+    if let Some(slot) = slots
+        .iter()
+        .find(|slot| observed.contains_key(*slot) && !wanted.contains_key(*slot))
+    {
+        return Err(Failure::msg(
+            Outcome::ArtifactRefused,
+            format!("--slot {slot}: the release says nothing of it, so it cannot be put back"),
+        )
+        .hint("choose a release that was recorded with it: --run-id; or name a revision that the target keeps: --to-revision"));
+    }
     wanted.retain(|slot, _| slots.is_empty() || slots.contains(slot));
     operation.facts().wanted.extend(wanted.keys().cloned());
     let mut plan = diff::plan(&observed, &wanted);

@@ -125,17 +125,19 @@ async fn side_by_side(
 
 /// Of several failures the one that decides what to do: what does not come up before what was only refused.
 fn worst(failures: Vec<Failure>) -> Option<Failure> {
-    let others = failures.len().saturating_sub(1);
+    let count = failures.len();
     let rank = |failure: &Failure| match failure.kind {
         Outcome::Unhealthy => 0,
         Outcome::Incomplete | Outcome::Error => 1,
-        _ => 2,
+        Outcome::Unreachable => 2,
+        // The others say that nothing was applied: they may speak only for themselves.
+        _ => 3,
     };
     let mut failure = failures.into_iter().min_by_key(rank)?;
-    if 0 < others {
+    if 1 < count {
         failure.cause = failure
             .cause
-            .context(format!("and {others} more failed, see above"));
+            .context(format!("{count} changes failed, the worst of them"));
     }
     Some(failure)
 }
@@ -163,6 +165,7 @@ fn after(done: usize, total: usize, mut failure: Failure) -> Failure {
 }
 
 /// One change, whole: compared, begun, applied, observed.
+/// What was begun is under way until its end is known, also a bad one. One that is dropped stays so: it may be half done.
 pub(super) async fn apply_one(
     operation: &Operation,
     step: &Ready<'_>,
@@ -186,7 +189,7 @@ pub(super) async fn apply_one(
     operation.may_go_on()?;
     operation.tell(EventKind::Intent {
         op: op.clone(),
-        target: target.clone(),
+        target,
         change: change.clone(),
     });
     operation.demand_journal()?;
@@ -195,6 +198,22 @@ pub(super) async fn apply_one(
         facts.begun = true;
         facts.changing += 1;
     }
+    let done = apply_begun(operation, step, permitted, facts, op).await;
+    operation.facts().changing -= 1;
+    done
+}
+
+/// The change after its INTENT.
+async fn apply_begun(
+    operation: &Operation,
+    step: &Ready<'_>,
+    permitted: PermittedChange<'_>,
+    facts: &ReleaseFacts<'_>,
+    op: String,
+) -> Result<(), Failure> {
+    let change = permitted.change();
+    let target = step.target.name().to_owned();
+    let slot = change.slot().clone();
     let started = Instant::now();
     let applied = step
         .target
@@ -246,7 +265,6 @@ pub(super) async fn apply_one(
         slot,
         revision: change.to().clone(),
     });
-    operation.facts().changing -= 1;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::decide::mitigate;
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::probe::{LogLine, Rules, Stage};
-use crate::model::verdict::{Call, Verdict};
+use crate::model::verdict::{Call, Severity, Verdict};
 use crate::net;
 use crate::probes::{Prober, Signal, Tick};
 use crate::report::Live;
@@ -158,7 +158,7 @@ impl<'a> Ward<'a> {
             None if is_over => None,
             None => attending.await,
         };
-        self.together(probed, seen)
+        self.together(probed.as_ref(), seen.as_ref())
     }
 
     /// The test, and when it passes the bake. `None`: no probes, or the targets saw enough before there was a verdict.
@@ -177,19 +177,20 @@ impl<'a> Ward<'a> {
     }
 
     /// One verdict of both; told when it is not the one of the probes.
-    fn together(&self, probed: Option<Verdict>, seen: Option<Seen>) -> Result<Verdict, Failure> {
-        let Some(seen) = seen else {
-            return probed.ok_or_else(|| {
-                Failure::msg(
-                    Outcome::Inconclusive,
-                    "what is in place could not be watched, and no probes are configured",
-                )
-                .hint("look at the service; `lastgood watch` tries again")
-            });
+    fn together(&self, probed: Option<&Verdict>, seen: Option<&Seen>) -> Result<Verdict, Failure> {
+        let verdict = match (probed, seen) {
+            (Some(verdict), None) => verdict.clone(),
+            // A watch that was cut short says nothing.
+            (None, None) => {
+                self.operation.cut()?;
+                unseen()
+            }
+            (_, Some(seen)) => {
+                let watched_s = seen.watched.as_secs();
+                mitigate::with_sightings(probed.cloned(), &seen.sightings, watched_s)
+            }
         };
-        let watched_s = seen.watched.as_secs();
-        let verdict = mitigate::with_sightings(probed.clone(), &seen.sightings, watched_s);
-        if probed.as_ref() != Some(&verdict) {
+        if probed != Some(&verdict) {
             self.operation.tell(EventKind::Judged {
                 stage: Stage::Detect,
                 verdict: verdict.clone(),
@@ -200,7 +201,7 @@ impl<'a> Ward<'a> {
 
     /// Opens the ways to the probes that go through a target.
     async fn forward(&mut self) -> Result<(), Failure> {
-        if std::mem::replace(&mut self.is_forwarded, true) {
+        if self.is_forwarded {
             return Ok(());
         }
         let health = &self.operation.request.environment.health;
@@ -209,6 +210,8 @@ impl<'a> Ward<'a> {
                 forward::through(self.operation, via, signal).await?;
             }
         }
+        // Only now: a way that could not be opened is tried again by the next stage.
+        self.is_forwarded = true;
         Ok(())
     }
 
@@ -324,5 +327,18 @@ impl<'a> Ward<'a> {
             }
         }
         rules
+    }
+}
+
+/// Nothing was asked and nothing was seen: what that leads to is policy's.
+fn unseen() -> Verdict {
+    Verdict {
+        call: Call::Inconclusive,
+        why: "what is in place could not be watched, and no probes are configured".to_owned(),
+        severity: Severity::None,
+        at_s: 0,
+        warm_up_s: 0,
+        evidence: Vec::new(),
+        notes: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::artifact::Fetched;
 use crate::engine::Finished;
-use crate::engine::operation::open_targets;
+use crate::engine::opened::open_targets;
 use crate::engine::request::Request;
 use crate::model::ids::CommitSha;
 use crate::model::outcome::{Failure, Outcome};

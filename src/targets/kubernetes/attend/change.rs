@@ -49,7 +49,11 @@ fn last(kind: Kind, object: &DynamicObject) -> Option<&ManagedFieldsEntry> {
         .as_ref()?
         .iter()
         .filter(owns)
-        .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
+        // Times are whole seconds: of two in one, the controller is the one that comes after a person.
+        .max_by_key(|entry| {
+            let manager = entry.manager.as_deref().unwrap_or_default();
+            (entry.time.as_ref().map(|time| time.0), is_gitops(manager))
+        })
 }
 
 /// When that part was last written, by the server's clock, in whole seconds.
@@ -64,14 +68,19 @@ pub(super) fn who(kind: Kind, object: &DynamicObject) -> Option<String> {
     let Some(owner) = hazards::owner(&raw) else {
         return by;
     };
-    let writers = ["argocd", "kustomize-controller", "helm-controller"];
     Some(match by {
-        Some(by) if writers.iter().any(|writer| by.contains(writer)) => {
+        Some(by) if is_gitops(&by) => {
             format!("{owner} ({by}), which put it back")
         }
         Some(by) => format!("{by}; it belongs to {owner}"),
         None => owner,
     })
+}
+
+fn is_gitops(manager: &str) -> bool {
+    ["argocd", "kustomize-controller", "helm-controller"]
+        .iter()
+        .any(|writer| manager.contains(writer))
 }
 
 /// `field manager argocd-controller (Apply, 2026-11-21T15:00:00Z)`.
