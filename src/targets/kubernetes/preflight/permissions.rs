@@ -324,7 +324,7 @@ mod tests {
         check(uid, "get namespaces in namespace kube-system", Some(true));
     }
 
-    /// Group, resource and verb of each rule of the Role and the ClusterRole on the page.
+    /// Group, resource and verb of each rule of the Role and the `ClusterRole` on the page.
     fn documented() -> BTreeSet<(String, String, String)> {
         let page = include_str!("../../../../docs/targets/kubernetes.md");
         let (_, page) = page.split_once("## Permissions").unwrap();
