@@ -169,7 +169,8 @@ proptest! {
             prop_assert!(!"`*_[]<>|~&$#".contains(c), "{out:?}");
             escaped = c == '\\';
         }
-        prop_assert!(!out.contains("://"));
+        // An escaped colon starts no link (GFM, extended autolinks).
+        prop_assert!(!out.replace("\\://", "").contains("://"), "{out:?}");
     }
 
     #[test]
