@@ -85,7 +85,8 @@ impl InHand {
             return numbered::share(&operation.targets, target, &self.numbered).await;
         }
         let facts = self.facts(operation);
-        let (Some(default_path), Some(fetched)) = (target.payload(), &self.fetched) else {
+        let path = target.payload().filter(|_| target.needs_payload(&facts));
+        let (Some(default_path), Some(fetched)) = (path, &self.fetched) else {
             let wanted = target
                 .wanted(&facts, None)
                 .await

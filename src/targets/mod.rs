@@ -74,6 +74,12 @@ pub trait Target: Send + Sync + Debug {
     /// Path or wildcard inside the artifact of what it needs, `.` for the whole tree. `None`: it needs no payload.
     fn payload(&self) -> Option<String>;
 
+    /// Whether this release cannot be put in place without the payload. A target whose payload only stands in for what a
+    /// manifest says needs none beside a manifest.
+    fn needs_payload(&self, _release: &ReleaseFacts<'_>) -> bool {
+        true
+    }
+
     /// What this release wants in this target's slots: the manifest's revisions where it names our slots, else derived
     /// from the payload or the commit.
     async fn wanted(

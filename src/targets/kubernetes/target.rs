@@ -57,6 +57,13 @@ impl Target for Kubernetes {
         self.settings.payload.clone()
     }
 
+    /// A file of images stands in for what was recorded, and is not asked for beside it.
+    fn needs_payload(&self, release: &ReleaseFacts<'_>) -> bool {
+        let slots = self.slots();
+        let is_recorded = |slot: &Slot| release.pin(slot).is_some();
+        release.manifest.is_none() || !slots.iter().any(is_recorded)
+    }
+
     async fn wanted(
         &self,
         release: &ReleaseFacts<'_>,
