@@ -2,6 +2,7 @@
 //! what is put back is what was recorded, never "the previous one". No kubectl, no judgment of which release is good.
 
 mod access;
+mod addresses;
 mod attend;
 mod choose;
 mod cluster;

@@ -3,10 +3,10 @@
 
 use super::shared::{all, bounded};
 use crate::targets::TargetError;
+use crate::targets::kubernetes::addresses;
 use crate::targets::kubernetes::cluster::Cluster;
 use k8s_openapi::api::core::v1 as api;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -74,7 +74,8 @@ pub(super) async fn read(
             continue;
         };
         if let Some(service) = found.0.get_mut(&name) {
-            service.ready.extend(ready(&object.data, service.has_ports));
+            let ready = addresses::ready(&object.data, service.has_ports);
+            service.ready.extend(ready.into_iter().map(|one| one.ip));
         }
     }
     Ok(found)
@@ -125,55 +126,9 @@ fn service_of(object: &DynamicObject) -> Option<String> {
         .cloned()
 }
 
-/// Ready addresses, of an `EndpointSlice` or of `Endpoints`. In a slice, a condition that is absent is unknown, and unknown
-/// counts as ready (KEP-752). Where no pod has the port that a Service names, its slice has addresses without ports: they lead
-/// nowhere (`getEndpointPorts` of the controller leaves out what it does not find).
-fn ready(object: &Value, has_ports: bool) -> Vec<String> {
-    let list = |value: &Value, key: &str| -> Vec<Value> {
-        value
-            .get(key)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
-    };
-    let leads = !has_ports || !list(object, "ports").is_empty();
-    let slices = list(object, "endpoints")
-        .into_iter()
-        .filter(|endpoint| {
-            leads && endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false))
-        })
-        .flat_map(|endpoint| list(&endpoint, "addresses"))
-        .filter_map(|address| address.as_str().map(str::to_owned));
-    let subsets = list(object, "subsets")
-        .into_iter()
-        .flat_map(|subset| list(&subset, "addresses"))
-        .filter_map(|address| address.get("ip")?.as_str().map(str::to_owned));
-    slices.chain(subsets).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn ready_addresses_of_every_flavour() {
-        let slice = json!({"endpoints": [
-            {"addresses": ["10.1.0.1"], "conditions": {"ready": true}},
-            {"addresses": ["10.1.0.2"], "conditions": {"ready": false}},
-            {"addresses": ["10.1.0.3"], "conditions": {}},
-        ], "ports": [{"port": 8080}]});
-        assert_eq!(ready(&slice, true), ["10.1.0.1", "10.1.0.3"]);
-        let portless = json!({"endpoints": [{"addresses": ["10.1.0.1"]}], "ports": null});
-        assert!(ready(&portless, true).is_empty());
-        // A headless Service without ports.
-        assert_eq!(ready(&portless, false), ["10.1.0.1"]);
-        let endpoints = json!({"subsets": [
-            {"addresses": [{"ip": "10.1.0.1"}], "notReadyAddresses": [{"ip": "10.1.0.2"}]},
-        ]});
-        assert_eq!(ready(&endpoints, true), ["10.1.0.1"]);
-        assert!(ready(&json!({"endpoints": null}), true).is_empty());
-    }
 
     #[test]
     fn a_selector_needs_all_its_labels() {

@@ -1,13 +1,13 @@
 //! Where a Service sends its traffic: its EndpointSlices, or its Endpoints on a server without them.
 
 use super::Switch;
+use crate::targets::kubernetes::addresses;
 use crate::targets::kubernetes::live::Live;
 use crate::targets::kubernetes::served::served;
 use crate::targets::{TargetError, Time};
 use kube::ResourceExt;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::Config;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -15,18 +15,24 @@ use tokio::time::Instant;
 /// The endpoint controllers follow a new selector within seconds.
 const ENDPOINTS_WAIT_MAX: Duration = Duration::from_mins(1);
 
-/// Returns when every address that gets traffic is a pod of the wanted colour, and there is at least one.
+/// Returns when every address that gets traffic is a pod of the wanted colour, and there is at least one. `has_ports`: the
+/// Service has any.
 ///
 /// # Errors
 /// `Unhealthy` when that is not so in time: the selector was changed, and traffic does not follow.
-pub(super) async fn follow(switch: &Switch<'_>) -> Result<(), TargetError> {
+pub(super) async fn follow(switch: &Switch<'_>, has_ports: bool) -> Result<(), TargetError> {
     let Switch { slot, wanted, .. } = switch;
     let wait = switch.deadline.min(ENDPOINTS_WAIT_MAX);
     let mut live = watch(switch, Instant::now() + wait).await?;
     let mut seen = BTreeSet::new();
     let mut others = 0;
     while let Some(objects) = live.next().await? {
-        seen = objects.into_iter().flat_map(addressees).collect();
+        seen = objects
+            .into_iter()
+            .flat_map(|object| addresses::ready(&object.data, has_ports))
+            // An address without a pod goes by its own text, which no pod has as its name.
+            .map(|one| one.pod.unwrap_or_else(|| format!("address {}", one.ip)))
+            .collect();
         let pods = switch.pods().await?;
         let own: BTreeSet<String> = pods.iter().map(ResourceExt::name_any).collect();
         others = seen.difference(&own).count();
@@ -73,71 +79,4 @@ async fn watch(switch: &Switch<'_>, ends: Instant) -> Result<Live<DynamicObject>
     let objects = Api::namespaced_with(cluster.client.clone(), &place.namespace, &resource);
     let what = format!("could not watch the endpoints of {place}");
     Ok(Live::of(objects, config, ends, &what))
-}
-
-/// Names of the pods behind the ready addresses of an EndpointSlice or Endpoints object. An address without a pod goes by
-/// its own text, which no pod has as its name.
-fn addressees(object: &DynamicObject) -> Vec<String> {
-    let list = |value: &Value, key: &str| -> Vec<Value> {
-        value
-            .get(key)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
-    };
-    let of_slice = list(&object.data, "endpoints")
-        .into_iter()
-        .filter(|endpoint| {
-            // Absent means that it is not known, which counts as ready.
-            endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false))
-        });
-    let of_endpoints = list(&object.data, "subsets")
-        .into_iter()
-        .flat_map(|subset| list(&subset, "addresses"));
-    of_slice
-        .chain(of_endpoints)
-        .map(
-            |address| match address.pointer("/targetRef/name").and_then(Value::as_str) {
-                Some(pod) => pod.to_owned(),
-                None => format!("address {}", address.get("addresses").unwrap_or(&address)),
-            },
-        )
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[track_caller]
-    fn check(object: &Value, expected: &[&str]) {
-        let object = DynamicObject {
-            types: None,
-            metadata: kube::core::ObjectMeta::default(),
-            data: object.clone(),
-        };
-        assert_eq!(addressees(&object), expected);
-    }
-
-    #[test]
-    fn only_ready_addresses_get_traffic() {
-        let pod = |name: &str, ready: Value| json!({"addresses": ["10.1.0.2"], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": name}});
-        let slice = json!({"endpoints": [pod("a", json!(true)), pod("b", json!(false)), pod("c", Value::Null)]});
-        check(&slice, &["a", "c"]);
-        check(&json!({"endpoints": null}), &[]);
-        let endpoints = json!({"subsets": [{
-            "addresses": [{"ip": "10.1.0.2", "targetRef": {"kind": "Pod", "name": "a"}}],
-            "notReadyAddresses": [{"ip": "10.1.0.3", "targetRef": {"kind": "Pod", "name": "b"}}],
-        }]});
-        check(&endpoints, &["a"]);
-    }
-
-    #[test]
-    fn an_address_without_a_pod_is_of_no_colour() {
-        check(
-            &json!({"endpoints": [{"addresses": ["10.9.9.9"]}]}),
-            &["address [\"10.9.9.9\"]"],
-        );
-    }
 }

@@ -59,7 +59,12 @@ pub(super) async fn apply(
         colour::ready(&switch, &live).await?;
         switch.select(&live, change.from()).await?;
     }
-    endpoints::follow(&switch).await
+    let ports = service
+        .data
+        .pointer("/spec/ports")
+        .and_then(Value::as_array);
+    let has_ports = ports.is_some_and(|ports| !ports.is_empty());
+    endpoints::follow(&switch, has_ports).await
 }
 
 /// Tells what a switch will scale up, before anything is changed.
