@@ -29,7 +29,7 @@ packages() {
   # shellcheck disable=SC2016
   known=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | sed -n 1p)
   mirror=${known:-$mirror}
-  mkdir -p "$build"/apt/lists/partial "$build"/apt/cache/archives/partial "$build"/deb "$build"/root
+  mkdir -p "$build"/apt/lists/partial "$build"/apt/cache/archives/partial "$build"/deb "$build"/unpacked
   local kind
   for kind in deb deb-src; do
     printf '%s [signed-by=%s] %s bookworm main\n' "$kind" "$keyring" "$mirror"
@@ -66,11 +66,11 @@ build() {
   out=$(realpath "$1")
   build=$out/.build
   (packages "$build")
-  for package in "$build"/deb/*.deb; do dpkg -x "$package" "$build/root"; done
+  for package in "$build"/deb/*.deb; do dpkg -x "$package" "$build/unpacked"; done
   [ -d "$build/kubernetes" ] || dpkg-source -x "$build/deb/kubernetes_$kubernetes_debian.dsc" "$build/kubernetes"
 
   # A GOPATH with the tree and its vendor directory: nothing is fetched.
-  export GOROOT=$build/root/usr/lib/go-1.19 GOCACHE=$build/cache GOTMPDIR=$build/temp GOPATH=$build/path
+  export GOROOT=$build/unpacked/usr/lib/go-1.19 GOCACHE=$build/cache GOTMPDIR=$build/temp GOPATH=$build/path
   export PATH=$GOROOT/bin:$PATH GO111MODULE=off CGO_ENABLED=0
   mkdir -p "$GOCACHE" "$GOTMPDIR" "$GOPATH/src/k8s.io"
   ln -sfn "$build/kubernetes" "$GOPATH/src/k8s.io/kubernetes"

@@ -3,13 +3,15 @@
 use super::change;
 use super::shared::{ANSWER_MAX, Shared, no_answer};
 use crate::decide::rollout::stable::Running;
-use crate::decide::rollout::{Condition, Deadline, Seen, WorkloadKind};
+use crate::decide::rollout::{Condition, Deadline, Seen};
 use crate::model::state::Slot;
 use crate::targets::TargetError;
 use crate::targets::kubernetes::cluster::Cluster;
 use crate::targets::kubernetes::owned::Owned;
 use crate::targets::kubernetes::pods::{self, Mark, Read};
-use crate::targets::kubernetes::slots::{Kind, Place};
+use crate::targets::kubernetes::readiness::is_ready;
+use crate::targets::kubernetes::slots::Place;
+use crate::targets::kubernetes::workload::rollout_kind;
 use k8s_openapi::api::core::v1 as api;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -118,9 +120,8 @@ pub(super) async fn look(
     let owned = within(&what, Owned::of(cluster, &object, place)).await?;
     let mark = owned.mark(&object, place);
     let pods: Vec<api::Pod> = owned.pods(&object, place).into_iter().cloned().collect();
-    let kind = workload_kind(place.kind);
+    let kind = rollout_kind(place.kind);
     let raw = serde_json::to_value(&object).map_err(anyhow::Error::new)?;
-    let is_ready = |pod: &api::Pod| pods::pod(pod, true, None).is_ready;
     let all_ready = pods.iter().all(is_ready);
     let nodes = if all_ready {
         None
@@ -154,7 +155,7 @@ pub(super) async fn look(
 /// What has been going on before we came: only a verdict of the controller that is newer than the change counts.
 pub(super) fn deadline(place: &Place, object: &DynamicObject) -> Deadline {
     let raw = serde_json::to_value(object).unwrap_or_default();
-    let found = pods::workload(workload_kind(place.kind), &raw).progressing;
+    let found = pods::workload(rollout_kind(place.kind), &raw).progressing;
     let before = match change::changed_at(place.kind, object) {
         Some(at) => Some(Condition {
             status: "False".to_owned(),
@@ -165,15 +166,6 @@ pub(super) fn deadline(place: &Place, object: &DynamicObject) -> Deadline {
         None => found,
     };
     Deadline::new(before)
-}
-
-/// Only for kinds that run pods.
-pub(super) const fn workload_kind(kind: Kind) -> WorkloadKind {
-    match kind {
-        Kind::StatefulSet => WorkloadKind::StatefulSet,
-        Kind::DaemonSet => WorkloadKind::DaemonSet,
-        Kind::Deployment | Kind::Service | Kind::HttpRoute => WorkloadKind::Deployment,
-    }
 }
 
 /// Like [`bounded`], for what has its errors translated by now.

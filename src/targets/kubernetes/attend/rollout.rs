@@ -6,6 +6,7 @@ use super::slot::{Known, Next, Watch};
 use crate::decide::rollout::{Deadline, Standing, diagnose, standing};
 use crate::model::verdict::Severity;
 use crate::targets::kubernetes::pods;
+use crate::targets::kubernetes::workload::rollout_kind;
 use futures_util::stream::StreamExt as _;
 use kube::api::DynamicObject;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -72,7 +73,7 @@ impl Watch<'_> {
     /// An event says how far it is.
     fn hear(&self, known: &mut Known, object: &DynamicObject) -> Standing {
         let raw = serde_json::to_value(object).unwrap_or_default();
-        let found = standing(&pods::workload(read::workload_kind(self.place.kind), &raw));
+        let found = standing(&pods::workload(rollout_kind(self.place.kind), &raw));
         if let Standing::Going { text } = &found {
             self.tell(known, text);
         }

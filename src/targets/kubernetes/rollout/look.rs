@@ -4,6 +4,7 @@
 use super::super::cluster::Cluster;
 use super::super::owned::Owned;
 use super::super::pods::{self, Mark, Read};
+use super::super::readiness::is_ready;
 use super::super::replace::FIELD_MANAGER;
 use super::super::slots::Place;
 use super::super::workload::{missing, rollout_kind};
@@ -61,10 +62,6 @@ pub(super) async fn look(cluster: &Cluster, place: &Place) -> Result<Look, Targe
         owned,
         seen,
     })
-}
-
-fn is_ready(pod: &Pod) -> bool {
-    pods::pod(pod, true, None).is_ready
 }
 
 /// When we changed the object, by the server's clock.

@@ -102,7 +102,7 @@ pub(super) fn missing(place: &Place) -> TargetError {
         what: format!("{place} does not exist"),
         allow: None,
         next: format!(
-            "apply the manifest of {} first, or remove the slot from the target",
+            "correct the name of the slot, or apply the manifest of {} first",
             place.name
         ),
     }
