@@ -21,7 +21,7 @@ const WAITING: usize = 3;
 pub(super) fn enough(pieces: &Pieces) -> bool {
     const BYTES: usize = 256 << 10;
     const PIECES: usize = 64;
-    PIECES <= pieces.len() || BYTES <= pieces.iter().map(Bytes::len).sum()
+    PIECES <= pieces.len() || BYTES <= pieces.iter().map(Bytes::len).sum::<usize>()
 }
 
 /// Hashes what is sent.

@@ -1,6 +1,7 @@
 //! Where releases run. One module per target: observe it, put a revision in place, nothing else.
 //! No judgment of which release is good, no GitHub, no probes. Programs are started by [`process`] alone.
 
+mod canister;
 pub mod command;
 #[cfg(test)]
 pub(crate) mod contract;

@@ -1,0 +1,83 @@
+//! The connection to one network: its address, the key that its answers are verified with, and who we are. Which canister is
+//! asked what is not known here.
+
+use super::call::{self, CallError};
+use crate::net::{self, Purpose};
+use anyhow::Context as _;
+use candid::Principal;
+use ic_agent::{Agent, Identity};
+use std::sync::Arc;
+use url::Url;
+
+/// Longest answer that is read: two messages of the network.
+const ANSWER_BYTES_MAX: usize = 5 * 1024 * 1024;
+
+/// A network, connected.
+#[derive(Clone)]
+pub(super) struct Network {
+    /// As the settings name it.
+    pub(super) name: String,
+    pub(super) url: Url,
+    pub(super) agent: Agent,
+    /// Who we are to it.
+    pub(super) principal: Principal,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network")
+            .field("name", &self.name)
+            .field("url", &self.url.as_str())
+            .field("principal", &self.principal.to_text())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key that certificates are verified with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RootKey {
+    /// The one that is built in.
+    Mainnet,
+    /// DER bytes that the settings give.
+    Given(Vec<u8>),
+    /// Whatever the address says: for a network of this machine only.
+    Fetch,
+}
+
+impl Network {
+    /// Connects; a network of this machine is asked for its key.
+    pub(super) async fn connect(
+        name: &str,
+        url: &Url,
+        root_key: &RootKey,
+        identity: Arc<dyn Identity>,
+        settings: &net::Settings,
+    ) -> Result<Self, CallError> {
+        let set_up = || {
+            let http = net::client(settings, Purpose::Api)?;
+            let principal = identity.sender().map_err(anyhow::Error::msg)?;
+            let agent = Agent::builder()
+                .with_url(url.as_str())
+                .with_http_client(http)
+                .with_arc_identity(Arc::clone(&identity))
+                .with_verify_query_signatures(true)
+                .with_max_response_body_size(ANSWER_BYTES_MAX)
+                .build()
+                .context("could not set up the agent")?;
+            anyhow::Ok((agent, principal))
+        };
+        let (agent, principal) =
+            set_up().map_err(|error| CallError::Unreadable(format!("{error:#}")))?;
+        match root_key {
+            RootKey::Mainnet => (),
+            RootKey::Given(der) => agent.set_root_key(der.clone()),
+            RootKey::Fetch => call::read(agent.fetch_root_key()).await?,
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            url: url.clone(),
+            agent,
+            principal,
+        })
+    }
+}
