@@ -126,6 +126,48 @@ impl Fetched {
     }
 }
 
+impl Fetched {
+    /// The one payload that any of these paths or wildcards names.
+    ///
+    /// # Errors
+    /// None does, or more than one file fits.
+    pub fn one_payload(&self, paths: &[String]) -> Result<Measured, FetchError> {
+        let mut found: Vec<Measured> = Vec::new();
+        for path in paths {
+            match self.payload(path) {
+                Ok(payload) if found.contains(&payload) => (),
+                Ok(payload) => found.push(payload),
+                Err(FetchError::NoPayload { .. }) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        let wanted = paths.join(" or ");
+        match <[Measured; 1]>::try_from(found) {
+            Ok([payload]) => Ok(payload),
+            Err(found) if found.is_empty() => Err(FetchError::NoPayload {
+                wanted,
+                found: listed(self.files.iter()),
+            }),
+            Err(found) => {
+                let names = found.iter().filter_map(|payload| payload.path.file_name());
+                let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+                Err(FetchError::SeveralPayloads {
+                    wanted,
+                    found: names.join(", "),
+                })
+            }
+        }
+    }
+
+    /// The only file, when there is but one.
+    pub fn only_file(&self) -> Option<Measured> {
+        match self.files.as_slice() {
+            [file] => Some(file_measured(&self.dir, file)),
+            [] | [_, ..] => None,
+        }
+    }
+}
+
 fn listed<'a>(files: impl ExactSizeIterator<Item = &'a FileFact>) -> String {
     let more = files.len().saturating_sub(LISTED_MAX);
     let names: Vec<_> = files

@@ -5,16 +5,17 @@ use super::locate::{self, KnownBad, Search};
 use super::numbered;
 use super::operation::Operation;
 use super::request::{Choice, Numbered};
+use super::share;
 use super::transfer::{download_dir, fetch, limits, tell_fetched};
 use crate::artifact::{self, FetchError, Fetched};
-use crate::decide::verify::{self, BadRelease, Words};
+use crate::decide::verify::{self, BadRelease};
 use crate::model::candidate::{KnownGood, Run};
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::payload::{Digest, Measured, Verified};
+use crate::model::payload::Digest;
 use crate::model::release::Release;
-use crate::model::state::{Revision, Slot, Wanted};
-use crate::targets::{ReleaseFacts, Target, Way};
+use crate::model::state::{Revision, Slot};
+use crate::targets::{ReleaseFacts, Way};
 use crate::tree::Scratch;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,23 +30,18 @@ pub(super) struct InHand {
     /// Digest of the artifact's blob.
     pub(super) digest: Option<Digest>,
     /// Name of the artifact or file.
-    name: String,
-    fetched: Option<Fetched>,
+    pub(super) name: String,
+    pub(super) fetched: Option<Fetched>,
     /// Nobody promised these bytes, and the operator takes them all the same: a file they named, or
     /// `require-digest: false`.
-    taken_as_is: bool,
+    pub(super) taken_as_is: bool,
+    /// It is what the operator named on disk.
+    pub(super) named_by_hand: bool,
     way: Way,
     /// Instead of a release: what the targets keep themselves, by number.
-    numbered: Vec<Numbered>,
+    pub(super) numbered: Vec<Numbered>,
     /// The download lies in here until the release is dropped.
     _dir: Option<Scratch>,
-}
-
-/// What one target gets of a release.
-#[derive(Debug)]
-pub(super) struct Share {
-    pub(super) wanted: Wanted,
-    pub(super) payload: Option<Verified>,
 }
 
 impl InHand {
@@ -73,60 +69,6 @@ impl InHand {
         facts.run = self.run;
         facts.commit = self.commit.as_ref().map(ToString::to_string);
         facts.digest = self.digest;
-    }
-
-    /// The revisions this target should hold, and its payload as a proof.
-    pub(super) async fn share(
-        &self,
-        operation: &Operation,
-        target: &dyn Target,
-    ) -> Result<Share, Failure> {
-        if !self.numbered.is_empty() {
-            return numbered::share(&operation.targets, target, &self.numbered).await;
-        }
-        let facts = self.facts(operation);
-        let path = target.payload().filter(|_| target.needs_payload(&facts));
-        let (Some(default_path), Some(fetched)) = (path, &self.fetched) else {
-            let wanted = target
-                .wanted(&facts, None)
-                .await
-                .map_err(|error| error.failure(target.name()))?;
-            return Ok(Share {
-                wanted,
-                payload: None,
-            });
-        };
-        let slots = target.slots();
-        let pin = self
-            .manifest
-            .as_ref()
-            .and_then(|manifest| verify::demanded(manifest, &slots).into_iter().next());
-        let path = pin.map_or(default_path, |pin| pin.path.clone());
-        let measured: Measured = fetched
-            .payload(&path)
-            .map_err(|error| error.failure(&self.name))?;
-        let words = Words {
-            operator: operation.request.verb.expected_sha256(),
-            manifest: pin,
-            artifact_verified: fetched.promised_by.is_some() || self.taken_as_is,
-        };
-        let expected = verify::expected(&measured, &path, words).map_err(bad_release)?;
-        let wanted = target
-            .wanted(&facts, Some(&measured))
-            .await
-            .map_err(|error| error.failure(target.name()))?;
-        let payload = Verified::check(measured, &expected).map_err(|mut mismatch| {
-            mismatch.what = match path.as_str() {
-                "." => format!("digest of everything in {}", self.name),
-                path => format!("digest of {path} in {}", self.name),
-            };
-            Failure::new(Outcome::ArtifactRefused, mismatch)
-                .hint("find out which of the two is right before anything is deployed")
-        })?;
-        Ok(Share {
-            wanted,
-            payload: Some(payload),
-        })
     }
 }
 
@@ -219,6 +161,7 @@ fn in_hand(operation: &Operation, good: &KnownGood, fetched: Fetched, dir: Scrat
         digest: Some(fetched.blob.digest),
         name: good.artifact.name.clone(),
         taken_as_is: taken_as_is(operation, &fetched),
+        named_by_hand: false,
         way: Way::Back,
         numbered: Vec::new(),
         fetched: Some(fetched),
@@ -245,8 +188,8 @@ fn check_manifest(
     let payloads = operation
         .targets
         .iter()
-        .filter(|target| target.payload().is_some())
-        .count();
+        .map(|target| share::count(operation, target.as_ref()))
+        .sum::<usize>();
     verify::one_word_for_one(operation.request.verb.expected_sha256(), payloads)
         .map_err(bad_release)?;
     let Some(manifest) = &fetched.manifest else {
@@ -301,6 +244,7 @@ pub(super) async fn own_artifact(operation: &Operation, run: RunId) -> Result<In
     Ok(InHand {
         name: artifact.name,
         taken_as_is: taken_as_is(operation, &fetched),
+        named_by_hand: false,
         run: Some(run),
         commit: operation.request.context.sha.clone().map(CommitSha),
         manifest: fetched.manifest.clone(),
@@ -322,6 +266,7 @@ fn by_number(numbered: &[Numbered]) -> InHand {
         name: String::new(),
         fetched: None,
         taken_as_is: false,
+        named_by_hand: false,
         way: Way::Back,
         numbered: numbered.to_vec(),
         _dir: None,
@@ -346,6 +291,7 @@ pub(super) async fn from_file(operation: &Operation, path: &Path) -> Result<InHa
     Ok(InHand {
         name,
         taken_as_is: true,
+        named_by_hand: true,
         way: Way::Back,
         numbered: Vec::new(),
         run: manifest.as_ref().and_then(|manifest| manifest.run),
@@ -359,7 +305,7 @@ pub(super) async fn from_file(operation: &Operation, path: &Path) -> Result<InHa
     })
 }
 
-fn bad_release(error: BadRelease) -> Failure {
+pub(super) fn bad_release(error: BadRelease) -> Failure {
     let hint = error.hint();
     Failure::new(Outcome::ArtifactRefused, error).hint(hint)
 }

@@ -9,6 +9,7 @@ use super::restore::apply_one;
 use crate::decide::diff;
 use crate::decide::guard::{self, Permission};
 use crate::model::outcome::{Failure, Outcome};
+use crate::model::payload::Payloads;
 use crate::model::plan::{Change, PermittedChange, Plan};
 use crate::model::state::{Revision, State, Wanted};
 use crate::model::verdict::{Call, Verdict};
@@ -98,7 +99,7 @@ impl Trail<'_> {
         let ready = Ready {
             target: self.step.target,
             permitted: guard::permit(plan, &permission).map_err(refused)?,
-            payload: None,
+            payloads: Payloads::none(),
         };
         for change in ready.permitted.changes() {
             apply_one(operation, &ready, change, self.facts).await?;

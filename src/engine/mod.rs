@@ -16,6 +16,7 @@ mod operation;
 mod prepare;
 pub mod request;
 mod restore;
+mod share;
 mod signals;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
 //! `--to-revision`: what a target keeps under a number of its own. Which number that is, the operator says; nothing is
 //! chosen here, and "the previous one" is never meant.
 
-use super::fetch::Share;
 use super::request::Numbered;
+use super::share::Share;
 use crate::model::outcome::{Failure, Outcome};
+use crate::model::payload::Payloads;
 use crate::model::state::{Slot, Wanted};
 use crate::targets::Target;
 
@@ -74,6 +75,6 @@ pub(super) async fn share(
     }
     Ok(Share {
         wanted,
-        payload: None,
+        payloads: Payloads::none(),
     })
 }

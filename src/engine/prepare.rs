@@ -1,14 +1,15 @@
 //! Observes, plans and asks permission, for every target before anything is changed. Planning back to what was observed
 //! before is the same as planning forward.
 
-use super::fetch::{InHand, Share};
+use super::fetch::InHand;
 use super::opened::check_distinct;
 use super::operation::Operation;
+use super::share::Share;
 use crate::decide::diff;
 use crate::decide::guard::{self, Refusal};
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::payload::Verified;
+use crate::model::payload::{Payloads, Verified};
 use crate::model::plan::{Change, Permitted};
 use crate::model::state::{State, Wanted};
 use crate::targets::{ReleaseFacts, Target, Way};
@@ -18,7 +19,7 @@ use crate::targets::{ReleaseFacts, Target, Way};
 pub(super) struct Ready<'a> {
     pub(super) target: &'a dyn Target,
     pub(super) permitted: Permitted,
-    pub(super) payload: Option<Verified>,
+    pub(super) payloads: Payloads<Verified>,
 }
 
 /// What observing and planning came to.
@@ -137,7 +138,7 @@ pub(super) async fn prepare_back<'a>(
                 target,
                 Share {
                     wanted,
-                    payload: None,
+                    payloads: Payloads::none(),
                 },
                 &facts,
             )
@@ -187,7 +188,7 @@ async fn prepare_one<'a>(
         Ready {
             target,
             permitted,
-            payload: share.payload,
+            payloads: share.payloads,
         },
         observed,
     ))

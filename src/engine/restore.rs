@@ -217,7 +217,7 @@ async fn apply_begun(
     let started = Instant::now();
     let applied = step
         .target
-        .apply(permitted, step.payload.as_ref(), facts)
+        .apply(permitted, step.payloads.of(change.slot()), facts)
         .await;
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     if let Err(error) = &applied {

@@ -1,6 +1,8 @@
 //! Digests, and the proof that bytes on disk are the bytes that were promised.
 //! The measuring itself (reading files) is done by `artifact`; the comparison is here.
 
+use super::state::Slot;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -212,5 +214,59 @@ impl Verified {
 
     pub fn promised_by(&self) -> Promise {
         self.promised_by
+    }
+}
+
+/// The payloads of one target: one that all of its slots share, or one of its own for each slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payloads<T> {
+    shared: Option<T>,
+    own: IndexMap<Slot, T>,
+}
+
+impl<T> Payloads<T> {
+    /// The target needs none, or none is at hand.
+    pub fn none() -> Self {
+        Self::shared(None)
+    }
+
+    pub fn shared(payload: Option<T>) -> Self {
+        Self {
+            shared: payload,
+            own: IndexMap::new(),
+        }
+    }
+
+    /// Slots that are not in there have none.
+    pub const fn own(payloads: IndexMap<Slot, T>) -> Self {
+        Self {
+            shared: None,
+            own: payloads,
+        }
+    }
+
+    /// What belongs into this slot.
+    pub fn of(&self, slot: &Slot) -> Option<&T> {
+        self.own.get(slot).or(self.shared.as_ref())
+    }
+
+    /// The one that all slots share.
+    pub const fn whole(&self) -> Option<&T> {
+        self.shared.as_ref()
+    }
+
+    /// The same of something that is made of each.
+    ///
+    /// # Errors
+    /// The first one that `make` gives.
+    pub fn try_map<U, E>(self, make: impl Fn(T) -> Result<U, E>) -> Result<Payloads<U>, E> {
+        Ok(Payloads {
+            shared: self.shared.map(&make).transpose()?,
+            own: self
+                .own
+                .into_iter()
+                .map(|(slot, payload)| Ok((slot, make(payload)?)))
+                .collect::<Result<_, E>>()?,
+        })
     }
 }

@@ -4,7 +4,7 @@ use super::{ReleaseFacts, Target, TargetError, Way};
 use crate::decide::diff;
 use crate::decide::guard::{self, Permission};
 use crate::model::ids::RunId;
-use crate::model::payload::{Expected, Measured, Promise, Verified};
+use crate::model::payload::{Expected, Measured, Payloads, Promise, Verified};
 use crate::model::plan::{Change, Permitted, Plan};
 use crate::model::state::Wanted;
 use async_trait::async_trait;
@@ -94,7 +94,7 @@ async fn planned<W: World>(world: &W, release: u64) -> (Wanted, Plan) {
     let target = world.target();
     let payload = world.payload(release);
     let wanted = target
-        .wanted(&facts(release), payload.as_ref())
+        .wanted(&facts(release), &Payloads::shared(payload))
         .await
         .unwrap();
     let plan = diff::plan(&target.observe().await.unwrap(), &wanted);

@@ -18,7 +18,7 @@ pub use settings::BadSettings;
 pub use time::Time;
 
 use crate::model::ids::{CommitSha, RunId};
-use crate::model::payload::{Measured, Verified};
+use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::release::{Pin, Release};
 use crate::model::secret::Secret;
@@ -75,6 +75,12 @@ pub trait Target: Send + Sync + Debug {
     /// Path or wildcard inside the artifact of what it needs, `.` for the whole tree. `None`: it needs no payload.
     fn payload(&self) -> Option<String>;
 
+    /// For a target whose slots each have a payload of their own: the paths or wildcards of which exactly one file of the
+    /// artifact must match. Empty: the slot shares [`Target::payload`].
+    fn own_payload(&self, _slot: &Slot) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether this release cannot be put in place without the payload. A target whose payload only stands in for what a
     /// manifest says needs none beside a manifest.
     fn needs_payload(&self, _release: &ReleaseFacts<'_>) -> bool {
@@ -86,7 +92,7 @@ pub trait Target: Send + Sync + Debug {
     async fn wanted(
         &self,
         release: &ReleaseFacts<'_>,
-        payload: Option<&Measured>,
+        payloads: &Payloads<Measured>,
     ) -> Result<Wanted, TargetError>;
 
     /// What the slots hold now. Changes nothing.
@@ -130,7 +136,7 @@ pub trait Target: Send + Sync + Debug {
     ) -> Result<Vec<Hazard>, TargetError>;
 
     /// Everything `apply` needs, proven without changing anything.
-    async fn preflight(&self, payload: Option<&Verified>) -> Vec<Finding>;
+    async fn preflight(&self, payloads: &Payloads<Verified>) -> Vec<Finding>;
 
     /// Carries one change out, after comparing that the slot still holds what the plan saw. Again = no harm.
     async fn apply(

@@ -1,7 +1,7 @@
 //! A target in memory that does what a test scripted, and writes down what it was asked.
 
 use super::{state, text};
-use crate::model::payload::{Measured, Verified};
+use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::sighting::{Sighting, Symptom};
 use crate::model::state::{Held, Phase, Revision, Slot, State, Wanted};
@@ -149,7 +149,7 @@ impl Target for Fake {
     async fn wanted(
         &self,
         _release: &ReleaseFacts<'_>,
-        _payload: Option<&Measured>,
+        _payloads: &Payloads<Measured>,
     ) -> Result<Wanted, TargetError> {
         Ok(Wanted::new())
     }
@@ -184,7 +184,7 @@ impl Target for Fake {
         Ok(Vec::new())
     }
 
-    async fn preflight(&self, _payload: Option<&Verified>) -> Vec<Finding> {
+    async fn preflight(&self, _payloads: &Payloads<Verified>) -> Vec<Finding> {
         Vec::new()
     }
 

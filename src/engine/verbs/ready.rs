@@ -29,7 +29,7 @@ pub(in crate::engine) async fn run(
             Ok(share) => share,
             Err(failure) => return Err(not_ready(failure)),
         };
-        for finding in target.preflight(share.payload.as_ref()).await {
+        for finding in target.preflight(&share.payloads).await {
             missing += u32::from(!finding.ok);
             tell(operation, target.name(), finding);
         }

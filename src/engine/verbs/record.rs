@@ -1,12 +1,12 @@
 //! `record`: writes the release manifest into the artifact's directory, before it is uploaded.
 
-use crate::artifact::Fetched;
+use crate::artifact::{FetchError, Fetched};
 use crate::engine::Finished;
 use crate::engine::opened::open_targets;
 use crate::engine::request::Request;
 use crate::model::ids::CommitSha;
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::payload::Measured;
+use crate::model::payload::{Measured, Payloads};
 use crate::model::release::{MANIFEST_NAME, MANIFEST_SCHEMA, PayloadPin, Pin, Release};
 use crate::model::state::{Revision, Slot};
 use crate::targets::{ReleaseFacts, Target, Way};
@@ -80,24 +80,7 @@ async fn pin(
         slots.extend(pins);
         return Ok(());
     }
-    let mut payload = None;
-    if let Some(path) = target.payload() {
-        let found = Fetched::in_place(dir).and_then(|found| found.payload(&path));
-        let measured = found.map_err(|error| {
-            Failure::msg(
-                Outcome::Usage,
-                format!("{} for target {}: {error}", dir.display(), target.name()),
-            )
-            .hint("give the directory that will be uploaded: --path DIR")
-        })?;
-        let pin = PayloadPin {
-            path: path_in(dir, &measured),
-            shape: measured.shape,
-            size_bytes: measured.size_bytes,
-            sha256: measured.digest,
-        };
-        payload = Some((pin, measured));
-    }
+    let payloads = measure(target, dir)?;
     let commit = request.context.sha.clone().map(CommitSha);
     let facts = ReleaseFacts {
         run: request.context.run_id,
@@ -114,8 +97,7 @@ async fn pin(
             .find(|(name, _)| name == slot)
             .map(|(_, revision)| revision.clone())
     };
-    let measured = payload.as_ref().map(|(_, measured)| measured);
-    let derived = match target.wanted(&facts, measured).await {
+    let derived = match target.wanted(&facts, &payloads).await {
         Ok(wanted) => wanted,
         // Every revision was given: nothing needs deriving.
         Err(_) if target.slots().iter().all(|slot| given(slot).is_some()) => IndexMap::new(),
@@ -131,13 +113,48 @@ async fn pin(
         };
         let pin = Pin {
             revision,
-            payload: payload.as_ref().map(|(pin, _)| pin.clone()),
+            payload: payloads.of(&slot).map(|measured| PayloadPin {
+                path: path_in(dir, measured),
+                shape: measured.shape,
+                size_bytes: measured.size_bytes,
+                sha256: measured.digest,
+            }),
             images: Vec::new(),
             recorded: None,
         };
         slots.insert(slot, pin);
     }
     Ok(())
+}
+
+/// The payloads of a target, as they lie in the directory.
+fn measure(target: &dyn Target, dir: &Path) -> Result<Payloads<Measured>, Failure> {
+    let refused = |error: FetchError| {
+        Failure::msg(
+            Outcome::Usage,
+            format!("{} for target {}: {error}", dir.display(), target.name()),
+        )
+        .hint("give the directory that will be uploaded: --path DIR")
+    };
+    let own: Vec<(Slot, Vec<String>)> = target
+        .slots()
+        .into_iter()
+        .map(|slot| (slot.clone(), target.own_payload(&slot)))
+        .filter(|(_, names)| !names.is_empty())
+        .collect();
+    let shared = target.payload();
+    if own.is_empty() && shared.is_none() {
+        return Ok(Payloads::none());
+    }
+    let found = Fetched::in_place(dir).map_err(refused)?;
+    if let Some(path) = shared.filter(|_| own.is_empty()) {
+        let measured = found.payload(&path).map_err(refused)?;
+        return Ok(Payloads::shared(Some(measured)));
+    }
+    let measured = own
+        .into_iter()
+        .map(|(slot, names)| Ok((slot, found.one_payload(&names).map_err(refused)?)));
+    Ok(Payloads::own(measured.collect::<Result<_, Failure>>()?))
 }
 
 /// Its path in the artifact, as the manifest names it.

@@ -10,7 +10,7 @@ pub use settings::{RevisionFrom, Settings};
 use super::process::{Program, mask};
 use super::settings::{environment, parse, path};
 use super::{BadSettings, Base, Finding, ReleaseFacts, Target, TargetError};
-use crate::model::payload::{Measured, Verified};
+use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::state::{Phase, Revision, Slot, State, Wanted};
 use anyhow::anyhow;
@@ -88,13 +88,13 @@ impl Target for Command {
     async fn wanted(
         &self,
         release: &ReleaseFacts<'_>,
-        payload: Option<&Measured>,
+        payloads: &Payloads<Measured>,
     ) -> Result<Wanted, TargetError> {
         let mut wanted = Wanted::new();
         for slot in &self.slots {
             let revision = match release.pinned(slot) {
                 Some(pinned) => pinned.clone(),
-                None => self.derived(release, payload)?,
+                None => self.derived(release, payloads.whole())?,
             };
             wanted.insert(slot.clone(), revision);
         }
@@ -116,7 +116,7 @@ impl Target for Command {
         Ok(Vec::new())
     }
 
-    async fn preflight(&self, payload: Option<&Verified>) -> Vec<Finding> {
+    async fn preflight(&self, payloads: &Payloads<Verified>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (key, argv) in self.programs() {
             findings.push(self.found(key, argv));
@@ -130,7 +130,7 @@ impl Target for Command {
             ),
         });
         if let Some(argv) = &self.settings.check {
-            findings.push(self.checked(argv, payload).await);
+            findings.push(self.checked(argv, payloads.whole()).await);
         }
         findings
     }

@@ -264,7 +264,10 @@ async fn revisions_come_from_the_manifest_or_as_the_settings_say() {
         (Some("run-id"), "41".to_owned()),
     ] {
         let target = shop.open(&json!({"revision": from}));
-        let wanted = target.wanted(&known, Some(&payload)).await.unwrap();
+        let wanted = target
+            .wanted(&known, &Payloads::shared(Some(payload.clone())))
+            .await
+            .unwrap();
         assert_eq!(
             wanted.get(&Slot("web".to_owned())),
             Some(&Revision(expected))
@@ -275,7 +278,10 @@ async fn revisions_come_from_the_manifest_or_as_the_settings_say() {
         ..known
     };
     let target = shop.open(&json!({"payload": null}));
-    let error = target.wanted(&nameless, None).await.unwrap_err();
+    let error = target
+        .wanted(&nameless, &Payloads::none())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("has no commit"), "{error}");
 }
 
@@ -285,7 +291,7 @@ async fn preflight_finds_what_is_missing() {
     let target = shop.open(&json!({
         "apply": ["./no-such-program"], "check": ["sh", "-c", "echo disk full >&2; exit 1"],
     }));
-    let findings = target.preflight(None).await;
+    let findings = target.preflight(&Payloads::none()).await;
     let bad: Vec<(&str, &str)> = findings
         .iter()
         .filter(|finding| !finding.ok)

@@ -14,7 +14,7 @@ pub use settings::Settings;
 use super::process::{self, Program};
 use super::settings::{environment, parse, path};
 use super::{BadSettings, Base, Finding, ReleaseFacts, Target, TargetError};
-use crate::model::payload::{Digest, Measured, Verified};
+use crate::model::payload::{Digest, Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::secret::Secret;
 use crate::model::state::{Held, Phase, Revision, Slot, State, Wanted};
@@ -88,11 +88,11 @@ impl Target for Directory {
     async fn wanted(
         &self,
         release: &ReleaseFacts<'_>,
-        payload: Option<&Measured>,
+        payloads: &Payloads<Measured>,
     ) -> Result<Wanted, TargetError> {
         let slot = self.disk.slot.clone();
         let pinned = release.pinned(&slot);
-        let revision = match (payload, pinned) {
+        let revision = match (payloads.whole(), pinned) {
             (Some(payload), pinned) => {
                 let found = self.becomes(payload.clone()).await?.digest;
                 if let Some(pinned) = pinned
@@ -133,8 +133,8 @@ impl Target for Directory {
         Ok(Vec::new())
     }
 
-    async fn preflight(&self, payload: Option<&Verified>) -> Vec<Finding> {
-        preflight::findings(self, payload).await
+    async fn preflight(&self, payloads: &Payloads<Verified>) -> Vec<Finding> {
+        preflight::findings(self, payloads.whole()).await
     }
 
     async fn apply(

@@ -5,7 +5,7 @@ use super::{
     Kubernetes, attend, choose, evidence, forward, guard, install, lease, outlook, preflight,
     record, route, service, workload,
 };
-use crate::model::payload::{Measured, Verified};
+use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::release::Pin;
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
@@ -67,9 +67,9 @@ impl Target for Kubernetes {
     async fn wanted(
         &self,
         release: &ReleaseFacts<'_>,
-        payload: Option<&Measured>,
+        payloads: &Payloads<Measured>,
     ) -> Result<Wanted, TargetError> {
-        choose::wanted(self, release, payload).await
+        choose::wanted(self, release, payloads.whole()).await
     }
 
     async fn observe(&self) -> Result<State, TargetError> {
@@ -112,7 +112,7 @@ impl Target for Kubernetes {
         outlook::hazards(self, plan, facts).await
     }
 
-    async fn preflight(&self, _payload: Option<&Verified>) -> Vec<Finding> {
+    async fn preflight(&self, _payloads: &Payloads<Verified>) -> Vec<Finding> {
         preflight::findings(self).await
     }
 

@@ -9,6 +9,7 @@ use crate::cluster::{Cluster, Space, User, at};
 use indexmap::IndexMap;
 use lastgood::decide::diff;
 use lastgood::decide::guard::{Permission, permit};
+use lastgood::model::payload::Payloads;
 use lastgood::model::plan::{Permitted, Plan};
 use lastgood::model::release::{MANIFEST_SCHEMA, Pin, Release};
 use lastgood::model::state::{Held, Revision, Slot, State, Wanted};
@@ -154,7 +155,7 @@ async fn planned(
     facts: &ReleaseFacts<'_>,
     allow: &[&str],
 ) -> Result<(Wanted, Permitted), TargetError> {
-    let wanted = target.wanted(facts, None).await?;
+    let wanted = target.wanted(facts, &Payloads::none()).await?;
     let permitted = permitted(target, &wanted, facts, allow).await?;
     Ok((wanted, permitted))
 }

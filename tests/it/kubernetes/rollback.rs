@@ -7,7 +7,7 @@ use super::{
 use crate::cluster::at;
 use crate::cluster::manifest::{deployment, digest_of};
 use lastgood::decide::diff;
-use lastgood::model::payload::{Measured, Shape};
+use lastgood::model::payload::{Measured, Payloads, Shape};
 use lastgood::model::state::{Phase, Wanted};
 use lastgood::targets::Way;
 use serde_json::json;
@@ -133,7 +133,10 @@ async fn images_alone_are_matched_with_the_history_or_laid_over_what_runs() {
     let back = facts(None, Way::Back);
     let target = bench.target();
     let by_digest = format!("shop/web@{}", digest_of("shop/web:1"));
-    let wanted = target.wanted(&back, Some(&file(&by_digest))).await.unwrap();
+    let wanted = target
+        .wanted(&back, &Payloads::shared(Some(file(&by_digest))))
+        .await
+        .unwrap();
     let plan = permitted(target.as_ref(), &wanted, &back, &[])
         .await
         .unwrap();
@@ -141,14 +144,21 @@ async fn images_alone_are_matched_with_the_history_or_laid_over_what_runs() {
     assert_eq!(bench.image("deployment/web").await, by_digest);
 
     let other = format!("shop/web@{}", digest_of("shop/web:9"));
-    let answer = target.wanted(&back, Some(&file(&other))).await;
+    let answer = target
+        .wanted(&back, &Payloads::shared(Some(file(&other))))
+        .await;
     refused(answer, "keeps no template that ran them");
     refused(
-        target.wanted(&back, Some(&file("shop/web:9"))).await,
+        target
+            .wanted(&back, &Payloads::shared(Some(file("shop/web:9"))))
+            .await,
         "expected NAME@sha256",
     );
     let forth = facts(None, Way::Forward);
-    let wanted = target.wanted(&forth, Some(&file(&other))).await.unwrap();
+    let wanted = target
+        .wanted(&forth, &Payloads::shared(Some(file(&other))))
+        .await
+        .unwrap();
     let plan = permitted(target.as_ref(), &wanted, &forth, &[])
         .await
         .unwrap();
@@ -174,7 +184,7 @@ async fn a_release_that_says_nothing_of_a_slot_is_refused() {
     let empty = manifest(indexmap::IndexMap::new());
     let facts = facts(Some(&empty), Way::Back);
     refused(
-        bench.target().wanted(&facts, None).await,
+        bench.target().wanted(&facts, &Payloads::none()).await,
         "says nothing of slot deployment/web",
     );
 }

@@ -2,6 +2,7 @@
 
 use super::{open, target};
 use crate::cluster::{Cluster, User};
+use lastgood::model::payload::Payloads;
 use lastgood::targets::Finding;
 use serde_json::json;
 
@@ -31,7 +32,7 @@ async fn everything_is_found_and_nothing_is_changed() {
         &mischief.server(),
         &json!({}),
     );
-    let findings = web.preflight(None).await;
+    let findings = web.preflight(&Payloads::none()).await;
     assert_eq!(missing(&findings), [""; 0]);
     let told = |text: &str| findings.iter().any(|it| it.detail.contains(text));
     assert!(told("Kubernetes v1."), "{findings:#?}");
@@ -63,7 +64,7 @@ async fn each_missing_permission_is_named_once() {
         User::Ci,
         &json!({"lease": false, "slots": ["deployment/web", "deployment/gone"]}),
     );
-    let findings = web.preflight(None).await;
+    let findings = web.preflight(&Payloads::none()).await;
     let missing = missing(&findings);
     assert_eq!(missing.len(), 2, "{missing:#?}");
     assert!(

@@ -2,6 +2,7 @@
 
 use super::{Told, bring, facts, recorded, refused, target};
 use crate::cluster::{Cluster, Space, at, manifest};
+use lastgood::model::payload::Payloads;
 use serde_json::{Value, json};
 
 async fn shop(cluster: &Cluster, prefix: &str, immutable: bool) -> Space {
@@ -46,7 +47,9 @@ async fn a_config_map_goes_back_before_its_workload() {
         .await;
     space.wait_rolled_out("deployment/web").await;
     let told = Told::default();
-    let wanted = target.wanted(&facts(&told, Some(&release)), None).await;
+    let wanted = target
+        .wanted(&facts(&told, Some(&release)), &Payloads::none())
+        .await;
     assert_eq!(wanted.unwrap().len(), 1);
     let plan = super::planned(&*target, "deployment/web", &good).await;
     let hazards = target.hazards(&plan, &facts(&told, Some(&release))).await;
@@ -108,7 +111,9 @@ async fn an_immutable_config_map_that_differs_is_refused() {
     space.set_image("deployment/web", "shop/web:2").await;
     space.wait_rolled_out("deployment/web").await;
     let told = Told::default();
-    let wanted = target.wanted(&facts(&told, Some(&release)), None).await;
+    let wanted = target
+        .wanted(&facts(&told, Some(&release)), &Payloads::none())
+        .await;
     assert_eq!(wanted.unwrap().len(), 1);
     let plan = super::planned(&*target, "deployment/web", &good).await;
     let answer = target.hazards(&plan, &facts(&told, Some(&release))).await;

@@ -1,7 +1,7 @@
 //! The directory target against real directories.
 
 use super::*;
-use crate::model::payload::Shape;
+use crate::model::payload::{Payloads, Shape};
 use crate::model::release::{MANIFEST_NAME, MANIFEST_SCHEMA, Pin, Release};
 use crate::targets::contract::{self, World, carry_out, facts, put, verified};
 use crate::tree;
@@ -271,12 +271,17 @@ async fn an_archive_is_unpacked_and_the_manifest_is_held_against_it() {
     assert_eq!(measured.shape, Shape::File);
 
     let target = yard.open(&json!({"payload": "*.tar.gz"}));
-    let wanted = target.wanted(&facts(2), Some(&measured)).await.unwrap();
+    let wanted = target
+        .wanted(&facts(2), &Payloads::shared(Some(measured.clone())))
+        .await
+        .unwrap();
     let slot = Slot("web".to_owned());
     let expected = disk::revision(yard.payload(2).unwrap().digest);
     assert_eq!(wanted.get(&slot), Some(&expected));
 
-    let findings = target.preflight(Some(&verified(measured.clone()))).await;
+    let findings = target
+        .preflight(&Payloads::shared(Some(verified(measured.clone()))))
+        .await;
     assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
     let change = Change::Install {
         slot: slot.clone(),
@@ -323,7 +328,11 @@ async fn an_archive_is_unpacked_and_the_manifest_is_held_against_it() {
         ..facts(2)
     };
     assert_eq!(
-        target.wanted(&known, None).await.unwrap().get(&slot),
+        target
+            .wanted(&known, &Payloads::none())
+            .await
+            .unwrap()
+            .get(&slot),
         Some(&expected)
     );
     let other = manifest(&disk::revision(yard.payload(1).unwrap().digest));
@@ -331,6 +340,9 @@ async fn an_archive_is_unpacked_and_the_manifest_is_held_against_it() {
         manifest: Some(&other),
         ..facts(2)
     };
-    let error = target.wanted(&lied, Some(&measured)).await.unwrap_err();
+    let error = target
+        .wanted(&lied, &Payloads::shared(Some(measured.clone())))
+        .await
+        .unwrap_err();
     assert!(matches!(error, TargetError::BadRelease { .. }), "{error:?}");
 }
