@@ -3,7 +3,10 @@
 
 mod call;
 mod certified;
+mod identity;
 mod management;
+mod names;
 mod network;
+pub(crate) mod settings;
 mod site;
 mod wire;

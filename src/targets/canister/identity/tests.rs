@@ -1,0 +1,1 @@
+//! Keys of every form, and texts that are no keys.

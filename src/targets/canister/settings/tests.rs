@@ -1,0 +1,1 @@
+//! Settings that hold, and settings that do not.
