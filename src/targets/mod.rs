@@ -1,7 +1,7 @@
 //! Where releases run. One module per target: observe it, put a revision in place, nothing else.
 //! No judgment of which release is good, no GitHub, no probes. Programs are started by [`process`] alone.
 
-mod canister;
+pub mod canister;
 pub mod command;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -333,6 +333,7 @@ impl Entry {
 pub const REGISTRY: &[Entry] = &[
     Entry { kind: "directory", open: directory::open, schema: directory::schema, attends: false },
     Entry { kind: "command", open: command::open, schema: command::schema, attends: false },
+    Entry { kind: "canister", open: canister::open, schema: canister::schema, attends: true },
     Entry { kind: "kubernetes", open: kubernetes::open, schema: kubernetes::schema, attends: true },
 ];
 

@@ -190,7 +190,9 @@ async fn ready_finds_what_is_missing_without_writing() {
     let dir = tempfile::tempdir().unwrap();
     let settings = json!({"path": "site", "restart": ["no-such-program"]});
     let target = open("directory", "site", settings, &base(dir.path())).unwrap();
-    let findings = target.preflight(&lastgood::model::payload::Payloads::none()).await;
+    let findings = target
+        .preflight(&lastgood::model::payload::Payloads::none())
+        .await;
     let [finding] = &findings[..] else {
         panic!("{findings:?}");
     };
@@ -207,7 +209,9 @@ async fn ready_finds_what_is_missing_without_writing() {
     );
 
     fs::create_dir(dir.path().join("site")).unwrap();
-    let findings = target.preflight(&lastgood::model::payload::Payloads::none()).await;
+    let findings = target
+        .preflight(&lastgood::model::payload::Payloads::none())
+        .await;
     let bad: Vec<&str> = findings
         .iter()
         .filter(|finding| !finding.ok)

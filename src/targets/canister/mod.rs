@@ -7,6 +7,139 @@ mod identity;
 mod management;
 mod names;
 mod network;
-pub(crate) mod settings;
+mod settings;
 mod site;
+mod target;
 mod wire;
+
+use super::settings::parse;
+use super::{BadSettings, Base, Story, Target, TargetError};
+use crate::model::state::Slot;
+use candid::Principal;
+use identity::Caller;
+use indexmap::IndexMap;
+use names::NetworkName;
+use network::Network;
+use settings::Settings;
+use site::Site;
+use tokio::sync::OnceCell;
+
+/// JSON Schema of the settings.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Settings)
+}
+
+/// Opens a `canister` target. Files of the project are read for ids and networks; nothing is contacted yet.
+pub fn open(
+    name: &str,
+    settings: serde_json::Value,
+    base: &Base,
+) -> Result<Box<dyn Target>, BadSettings> {
+    Ok(Box::new(Canisters::new(name, settings, base)?))
+}
+
+/// Named canisters of one network.
+#[derive(Debug)]
+struct Canisters {
+    name: String,
+    settings: Settings,
+    base: Base,
+    place: NetworkName,
+    /// What is known of each before anything is asked, in the order of the settings.
+    members: IndexMap<Slot, Member>,
+    /// Connected when it is first needed: opening a target contacts nothing.
+    network: OnceCell<(Network, Caller)>,
+}
+
+/// One canister as the settings name it.
+#[derive(Debug)]
+struct Member {
+    id: Principal,
+    settings: settings::Canister,
+}
+
+impl Canisters {
+    fn new(name: &str, settings: serde_json::Value, base: &Base) -> Result<Self, BadSettings> {
+        let settings: Settings = parse(settings)?;
+        settings::check(&settings)?;
+        let resolved = names::resolve(&settings, base)?;
+        let members = settings
+            .canisters
+            .iter()
+            .zip(resolved.ids)
+            .map(|(canister, (slot, id))| {
+                let settings = canister.clone();
+                (Slot(slot), Member { id, settings })
+            })
+            .collect();
+        Ok(Self {
+            name: name.to_owned(),
+            settings,
+            base: base.clone(),
+            place: resolved.network,
+            members,
+            network: OnceCell::new(),
+        })
+    }
+
+    /// The connection and who asks; made once.
+    async fn connected(&self) -> Result<&(Network, Caller), TargetError> {
+        self.network
+            .get_or_try_init(|| async {
+                let caller = identity::caller(&self.settings, &self.base)?;
+                let network = Network::connect(
+                    &self.place.name,
+                    &self.place.url,
+                    &self.place.root_key,
+                    caller.identity(),
+                    &self.base.net,
+                )
+                .await
+                .map_err(|error| TargetError::Unreachable {
+                    what: format!("network {}: {error}", self.place.name),
+                })?;
+                Ok((network, caller))
+            })
+            .await
+    }
+
+    async fn network(&self) -> Result<&Network, TargetError> {
+        Ok(&self.connected().await?.0)
+    }
+
+    fn member(&self, slot: &Slot) -> Result<(&Slot, &Member), TargetError> {
+        self.members
+            .get_key_value(slot)
+            .ok_or_else(|| TargetError::Failed(anyhow::anyhow!("there is no canister {slot}")))
+    }
+
+    /// One canister, in reach.
+    async fn site<'a>(
+        &'a self,
+        slot: &Slot,
+        story: Option<&'a dyn Story>,
+    ) -> Result<Site<'a>, TargetError> {
+        let (slot, member) = self.member(slot)?;
+        Ok(Site {
+            network: self.network().await?,
+            slot,
+            id: member.id,
+            story,
+        })
+    }
+
+    /// All of them, in their order.
+    async fn sites<'a>(
+        &'a self,
+        story: Option<&'a dyn Story>,
+    ) -> Result<Vec<Site<'a>>, TargetError> {
+        let network = self.network().await?;
+        let site = |(slot, member): (&'a Slot, &Member)| Site {
+            network,
+            slot,
+            id: member.id,
+            story,
+        };
+        Ok(self.members.iter().map(site).collect())
+    }
+}
