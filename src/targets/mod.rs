@@ -103,8 +103,8 @@ pub trait Target: Send + Sync + Debug {
         Ok(self.observe().await?.shift_remove(slot))
     }
 
-    /// What `record` writes down of each slot, for a target that is asked what it runs. `None`: the revisions are
-    /// derived from the artifact, by [`Target::wanted`].
+    /// What `record` writes down of each slot, for a target that is asked what it runs, after it was [guarded](Target::guard).
+    /// `None`: the revisions are derived from the artifact, by [`Target::wanted`], and nothing is contacted.
     async fn record(&self) -> Result<Option<IndexMap<Slot, Pin>>, TargetError> {
         Ok(None)
     }

@@ -71,10 +71,6 @@ async fn pin(
     revisions: &[(Slot, Revision)],
     slots: &mut IndexMap<Slot, Pin>,
 ) -> Result<(), Failure> {
-    target
-        .guard()
-        .await
-        .map_err(|error| error.failure(target.name()))?;
     let asked = target.record().await;
     if let Some(pins) = asked.map_err(|error| error.failure(target.name()))? {
         slots.extend(pins);

@@ -97,6 +97,7 @@ impl Target for Kubernetes {
     }
 
     async fn record(&self) -> Result<Option<IndexMap<Slot, Pin>>, TargetError> {
+        guard::guard(self).await?;
         Ok(Some(record::pins(self).await?))
     }
 
