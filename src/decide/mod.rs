@@ -2,6 +2,7 @@
 //! What was seen comes in as values, what to do goes out as values; the doing is the engine's.
 
 pub mod candidate;
+pub mod canister;
 pub mod diff;
 pub mod guard;
 pub mod judge;

@@ -3,6 +3,7 @@
 
 mod call;
 mod certified;
+mod error;
 mod identity;
 mod management;
 mod names;
