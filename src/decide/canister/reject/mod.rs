@@ -2,6 +2,7 @@
 //! text; the codes are those of `rs/types/error_types` in dfinity/ic, whose documentation calls them subject to change.
 //! The hint of the replica to reinstall a canister, which would wipe its state, is never repeated.
 
+mod execution;
 mod table;
 #[cfg(test)]
 mod tests;
