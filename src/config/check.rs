@@ -109,6 +109,38 @@ pub fn hazard(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Longest text of arguments: a health check asks something small.
+const ARGUMENTS_BYTES_MAX: usize = 64 * 1024;
+
+/// Candid values in parentheses. Whether they fit the method, the target says.
+pub fn arguments(text: &str) -> Result<(), String> {
+    const EXPECTED: &str =
+        "Candid values in parentheses, such as (record { limit = 10 : nat }), at most 64 KiB";
+    if ARGUMENTS_BYTES_MAX < text.len() {
+        return Err(EXPECTED.to_owned());
+    }
+    match candid_parser::parse_idl_args(text) {
+        Ok(_values) => Ok(()),
+        Err(error) => {
+            let error = error.to_string();
+            let line: String = error
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take(160)
+                .collect();
+            Err(format!("{EXPECTED} ({line})"))
+        }
+    }
+}
+
+/// The name of a slot or a method.
+pub fn name(text: &str) -> Result<(), &'static str> {
+    let ok = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    ok.then_some(()).ok_or("a name")
+}
+
 /// A text that is contained, or `/a valid regular expression/`.
 pub fn body(text: &str) -> Result<(), String> {
     let inner = text
@@ -167,6 +199,23 @@ mod tests {
         assert!(body("/").is_ok());
         assert!(body("").is_err());
         assert!(body("/(/").is_err());
+    }
+
+    #[test]
+    fn arguments_are_candid_values() {
+        for good in [
+            "()",
+            "(1)",
+            "(record { limit = 10 : nat }, \"a\")",
+            "(opt null)",
+        ] {
+            assert_eq!(arguments(good), Ok(()), "{good}");
+        }
+        for wrong in ["", "1", "(", "(record { limit: 10 })", "({\"a\": 1})"] {
+            let expected = arguments(wrong).unwrap_err();
+            assert!(expected.starts_with("Candid values"), "{wrong}: {expected}");
+        }
+        assert!(arguments(&format!("(\"{}\")", "a".repeat(70_000))).is_err());
     }
 
     #[test]

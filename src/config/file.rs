@@ -5,7 +5,7 @@
 //! No `flatten`, no `untagged`: both lose the key and the line of a mistake. Doc comments become the schema's and the
 //! reference's text.
 
-pub use super::file_health::{Health, Latency, Method, Probe, Statuses};
+pub use super::file_health::{Health, Latency, Method, Probe, Query, Statuses};
 use super::units::{Size, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;

@@ -13,7 +13,7 @@ use std::fmt;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Health {
-    /// The addresses that are asked. At most 4 may be gating.
+    /// What is asked. At most 4 may be gating.
     #[schemars(extend("default" = []))]
     pub probes: Option<Vec<Probe>>,
     /// An address outside of the service that is up whenever the network of this machine is. When it fails too, the
@@ -61,15 +61,18 @@ pub enum Latency {
     Off,
 }
 
-/// One address that is asked.
+/// One thing that is asked: an address (`url`), or a canister (`query`).
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["url"]}, {"required": ["query"]}]))]
 pub struct Probe {
-    /// Name of the signal in verdicts and reports. Default: host and path of the address.
+    /// Name of the signal in verdicts and reports. Default: host and path of the address, or `slot.method` of the query.
     pub name: Option<String>,
     /// `http://` or `https://`. Redirects are not followed.
     #[schemars(extend("format" = "uri"))]
-    pub url: String,
+    pub url: Option<String>,
+    /// A query that a target of kind `canister` asks, in place of `url`. Of the other keys only `name` and `gating` go with it.
+    pub query: Option<Query>,
     /// Through which place of a target it is asked, for a service without an address that this machine can reach:
     /// `deployment/web:8001`, `service/web:http` or `other-namespace/deployment/web:8001`. The address must be `http://`; its
     /// path is asked there, with its host as the `Host` header.
@@ -88,6 +91,24 @@ pub struct Probe {
     /// Request headers and the names of the environment variables that hold their values.
     #[schemars(extend("default" = {}))]
     pub headers_from_env: Option<BTreeMap<String, String>>,
+}
+
+/// A query of a canister.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Query {
+    /// The canister, as its target names the slot.
+    #[schemars(length(min = 1))]
+    pub slot: String,
+    /// A query method. Update methods are refused: a health check must not change state.
+    #[schemars(length(min = 1))]
+    pub method: String,
+    /// The arguments as Candid text in parentheses: `(record { limit = 10 : nat })`.
+    #[schemars(extend("default" = "()"))]
+    pub arguments: Option<String>,
+    /// Text that the reply, printed as Candid text on one line, contains, or `/a regular expression/` that it matches.
+    /// Without it any reply is well.
+    pub expect: Option<String>,
 }
 
 /// The methods that change nothing.

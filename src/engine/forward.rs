@@ -4,21 +4,22 @@
 use super::operation::Operation;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::secret::Secret;
-use crate::probes::Signal;
+use crate::probes::Page;
 
 /// Turns the address of a probe into one that leads through a target, and keeps the host it names.
 pub(super) async fn through(
     operation: &Operation,
     via: &str,
-    signal: &mut Signal,
+    probe: &str,
+    page: &mut Page,
 ) -> Result<(), Failure> {
     // Before anything is asked: a certificate is never one for an address of this machine.
-    if signal.url.scheme() != "http" {
+    if page.url.scheme() != "http" {
         return Err(Failure::msg(
             Outcome::Usage,
             format!(
-                "probe {}: found {}, expected an http:// address: {via} is reached without TLS",
-                signal.name, signal.url
+                "probe {probe}: found {}, expected an http:// address: {via} is reached without TLS",
+                page.url
             ),
         )
         .hint("give an http:// address: the path of the probe, with any host"));
@@ -37,10 +38,7 @@ pub(super) async fn through(
     else {
         return Err(Failure::msg(
             Outcome::Usage,
-            format!(
-                "probe {}: found via {via}, and no target that leads anywhere",
-                signal.name
-            ),
+            format!("probe {probe}: found via {via}, and no target that leads anywhere"),
         )
         .hint("leave `via` out, or add the target it goes through"));
     };
@@ -48,29 +46,26 @@ pub(super) async fn through(
         .forward(via)
         .await
         .map_err(|error| error.failure(target.name()))?;
-    let host = match (signal.url.host_str(), signal.url.port()) {
+    let host = match (page.url.host_str(), page.url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (Some(host), None) => host.to_owned(),
         (None, _) => address.to_string(),
     };
-    let is_named = signal
+    let is_named = page
         .headers
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("host"));
     if !is_named {
-        signal.headers.push(("host".to_owned(), Secret::new(host)));
+        page.headers.push(("host".to_owned(), Secret::new(host)));
     }
-    let moved = signal.url.set_ip_host(address.ip()).is_ok()
-        && signal.url.set_port(Some(address.port())).is_ok();
+    let moved = page.url.set_ip_host(address.ip()).is_ok()
+        && page.url.set_port(Some(address.port())).is_ok();
     if moved {
         return Ok(());
     }
     Err(Failure::msg(
         Outcome::Usage,
-        format!(
-            "probe {}: {} cannot be asked through {via}",
-            signal.name, signal.url
-        ),
+        format!("probe {probe}: {} cannot be asked through {via}", page.url),
     )
     .hint("give an http:// address: the path of the probe, with any host"))
 }

@@ -14,6 +14,7 @@ mod numbered;
 mod opened;
 mod operation;
 mod prepare;
+mod question;
 pub mod request;
 mod restore;
 mod share;

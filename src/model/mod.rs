@@ -1,6 +1,7 @@
 //! Floor 0: the vocabulary. Values and the checks a value can make of itself.
 //! No clock, no network, no files, no async.
 
+pub mod body;
 pub mod candidate;
 pub mod event;
 pub mod ids;

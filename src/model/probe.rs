@@ -1,21 +1,71 @@
 //! Probes: one request each to the service, and the rules by which their log is judged.
 //! A probe log (`probes.jsonl`) is a [`LogLine::Rules`] line followed by probes; the verdict is a pure function of it.
+//! Also what a target is asked and what it answers ([`Question`], [`Ask`]), so that probing and targets need not know each
+//! other.
 
+use super::body::BodyMatch;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 /// What one probe found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "class", rename_all = "kebab-case")]
 pub enum Class {
     Ok,
-    /// The service is at fault: 5xx, deadline, reset, TLS, DNS, wrong status or body.
+    /// The service is at fault: 5xx, deadline, reset, TLS, DNS, wrong status or body, a query that is rejected.
     Fail {
         why: String,
     },
-    /// The probe itself is at fault: 401, 403, 404, 429. Never a reason to roll back.
+    /// The probe itself is at fault: 401, 403, 404, 429, no such method. Never a reason to roll back.
     Config {
         why: String,
     },
+}
+
+/// What a target is asked on behalf of a probe.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub method: String,
+    /// Candid values in parentheses: `(record { limit = 10 : nat })`.
+    pub arguments: String,
+    /// What the reply must hold, printed as Candid text on one line. `None`: any reply is well.
+    pub expect: Option<BodyMatch>,
+}
+
+/// What one asking came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether the other side answered at all, well or not: only then is there a latency.
+    pub answered: bool,
+    pub class: Class,
+}
+
+/// One asking under way. Dropping it ends it.
+pub type Asking = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// A question that a target was found able to answer, to be asked again and again. It has no deadline of its own: that is the
+/// prober's. Clones ask the same.
+#[derive(Clone)]
+pub struct Ask(Arc<dyn Fn() -> Asking + Send + Sync>);
+
+impl Ask {
+    pub fn new(ask: impl Fn() -> Asking + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// Asks once.
+    pub fn ask(&self) -> Asking {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ask")
+    }
 }
 
 /// Which of a second's requests this one was.
@@ -39,7 +89,7 @@ pub struct Probe {
     pub due_ms: u64,
     /// From due to answer, in milliseconds; the deadline's length when there was none.
     pub latency_ms: f64,
-    /// HTTP status, when there was an answer.
+    /// HTTP status, when there was an answer. A target that is asked gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     #[serde(flatten)]

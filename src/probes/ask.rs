@@ -1,12 +1,13 @@
-//! One request on a connection of its own, and the class of its answer.
+//! One request on a connection of its own, and the class of its answer; or one question to a target, which classes its
+//! answer itself.
 //!
 //! The classes: an expected status with a matching body is well. 401, 403, 404, 407 and 429 say that the probe is wrong,
 //! never that the service is. Every other status, a body that does not match, and no answer at all count against the
 //! service.
 
 use super::failure;
-use super::settings::{Method, Signal};
-use crate::model::probe::Class;
+use super::settings::{Means, Method, Page, Signal};
+use crate::model::probe::{self, Ask, Class};
 use reqwest::header::{CONNECTION, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response};
 use std::time::Duration;
@@ -19,28 +20,63 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// What a probe found.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Of an answer that came, whole or not.
+    /// Of an HTTP answer that came, whole or not.
     pub(super) status: Option<u16>,
+    /// Whether there was an answer, whole or not: without one there is no latency.
+    pub(super) answered: bool,
     pub(super) class: Class,
+}
+
+impl Answer {
+    /// None came.
+    pub(super) const fn missing(why: String) -> Self {
+        Self {
+            status: None,
+            answered: false,
+            class: Class::Fail { why },
+        }
+    }
 }
 
 /// Asks a signal.
 pub(super) async fn service(http: &Client, signal: &Signal, deadline: Duration) -> Answer {
-    let method = match signal.method {
+    match &signal.means {
+        Means::Http(page) => request(http, page, deadline).await,
+        Means::Query(ask) => query(ask, deadline).await,
+    }
+}
+
+async fn query(ask: &Ask, deadline: Duration) -> Answer {
+    match timeout(deadline, ask.ask()).await {
+        Ok(probe::Answer { answered, class }) => Answer {
+            status: None,
+            answered,
+            class,
+        },
+        Err(_elapsed) => Answer::missing(late(deadline)),
+    }
+}
+
+fn late(deadline: Duration) -> String {
+    format!("timeout after {} ms", deadline.as_millis())
+}
+
+async fn request(http: &Client, page: &Page, deadline: Duration) -> Answer {
+    let method = match page.method {
         Method::Get => reqwest::Method::GET,
         Method::Head => reqwest::Method::HEAD,
         Method::Post => reqwest::Method::POST,
     };
-    let mut request = http.request(method, signal.url.clone());
-    for (name, value) in &signal.headers {
+    let mut request = http.request(method, page.url.clone());
+    for (name, value) in &page.headers {
         let mut value = HeaderValue::from_str(value.expose())
             .expect("the values of a signal are valid header values");
         value.set_sensitive(true);
         request = request.header(name, value);
     }
-    let host = signal.url.host_str().unwrap_or_default();
+    let host = page.url.host_str().unwrap_or_default();
     exchange(request, host, deadline, |status, body| {
-        classify(signal, status, body)
+        classify(page, status, body)
     })
     .await
 }
@@ -76,10 +112,14 @@ async fn exchange(
             why: failure::words(&error, host),
         },
         Err(_elapsed) => Class::Fail {
-            why: format!("timeout after {} ms", deadline.as_millis()),
+            why: late(deadline),
         },
     };
-    Answer { status, class }
+    Answer {
+        status,
+        answered: status.is_some(),
+        class,
+    }
 }
 
 async fn body(mut response: Response) -> reqwest::Result<Vec<u8>> {
@@ -93,15 +133,15 @@ async fn body(mut response: Response) -> reqwest::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn classify(signal: &Signal, status: u16, body: &[u8]) -> Class {
+fn classify(page: &Page, status: u16, body: &[u8]) -> Class {
     let why = format!("HTTP {status}");
-    if !signal.expect_status.contains(status) {
+    if !page.expect_status.contains(status) {
         return match status {
             401 | 403 | 404 | 407 | 429 => Class::Config { why },
             _ => Class::Fail { why },
         };
     }
-    match &signal.expect_body {
+    match &page.expect_body {
         Some(expected) if !expected.holds(body) => Class::Fail {
             why: "body does not match".to_owned(),
         },

@@ -1,13 +1,12 @@
-//! Asks the service how it is, on an open-loop schedule. Classifies each answer and judges none.
+//! Asks the service how it is, on an open-loop schedule. Classifies each HTTP answer and judges none; what a target is
+//! asked (`model::probe::Ask`) comes with its class.
 
 mod ask;
-mod body;
 mod failure;
 mod prober;
 mod settings;
 mod status;
 
-pub use body::BodyMatch;
 pub use prober::{IN_FLIGHT_MAX, LATE_MAX, Prober, Tick};
-pub use settings::{BadSignal, Method, Signal, SignalSettings};
+pub use settings::{BadSignal, Means, Method, Page, Signal, SignalSettings};
 pub use status::StatusSet;

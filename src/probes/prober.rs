@@ -3,7 +3,7 @@
 
 use super::ask::{self, Answer};
 use super::settings::Signal;
-use crate::model::probe::{Aim, Class, Probe};
+use crate::model::probe::{Aim, Probe};
 use reqwest::Client;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ pub struct Prober;
 
 impl Prober {
     /// Starts probing now and until `cancel`, or until nobody listens: `rate` probes per second to each signal (1 to
-    /// 50, spread evenly) and one per second to the control URL, each on a connection of its own and with `deadline`
-    /// from its sending. `http` must neither pool connections nor follow redirects.
+    /// 50, spread evenly) and one per second to the control URL, each HTTP request on a connection of its own, and each
+    /// probe with `deadline` from its sending. `http` must neither pool connections nor follow redirects.
     ///
     /// When the listener is slow, probing slows down with it and leaves probes out; it never reports that as failures.
     pub fn start(
@@ -170,10 +170,7 @@ impl Desk {
         if let Some(count) = self.in_flight_of(whom) {
             if IN_FLIGHT_MAX <= *count {
                 let why = format!("{IN_FLIGHT_MAX} probes in flight: no answer in time");
-                let answer = Answer {
-                    status: None,
-                    class: Class::Fail { why },
-                };
+                let answer = Answer::missing(why);
                 let subject = self.subject(whom);
                 return self
                     .tell(told(due_ms, subject, self.deadline, self.deadline, answer))
@@ -259,10 +256,7 @@ fn told(
     answer: Answer,
 ) -> Probe {
     // Without an answer there is no latency: the deadline stands for it.
-    let latency = match answer.status {
-        Some(_) => took,
-        None => deadline,
-    };
+    let latency = if answer.answered { took } else { deadline };
     Probe {
         signal,
         aim,

@@ -1,7 +1,9 @@
 //! Signals as the config writes them, and as they are probed. Secrets are only named here; their values come from the
 //! environment that the caller hands over.
 
-use super::{BodyMatch, StatusSet};
+use super::StatusSet;
+use crate::model::body::BodyMatch;
+use crate::model::probe::Ask;
 use crate::model::secret::Secret;
 use reqwest::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
@@ -58,13 +60,27 @@ pub enum Method {
 #[derive(Debug, Clone)]
 pub struct Signal {
     pub name: String,
+    pub gating: bool,
+    pub means: Means,
+}
+
+/// How a signal is asked.
+#[derive(Debug, Clone)]
+pub enum Means {
+    Http(Page),
+    /// A target asks; it says itself what an answer is worth.
+    Query(Ask),
+}
+
+/// An address, and what it must answer.
+#[derive(Debug, Clone)]
+pub struct Page {
     pub url: Url,
     pub method: Method,
     /// Names are valid header names and values valid header values.
     pub headers: Vec<(String, Secret)>,
     pub expect_status: StatusSet,
     pub expect_body: Option<BodyMatch>,
-    pub gating: bool,
 }
 
 /// A signal that cannot be probed as it is written.
@@ -109,12 +125,14 @@ impl Signal {
         };
         Ok(Self {
             name: settings.name.clone(),
-            url: probe_url("url", &settings.url)?,
-            method: settings.method,
-            headers: headers(settings, environment)?,
-            expect_status: settings.expect_status.clone(),
-            expect_body,
             gating: settings.gating,
+            means: Means::Http(Page {
+                url: probe_url("url", &settings.url)?,
+                method: settings.method,
+                headers: headers(settings, environment)?,
+                expect_status: settings.expect_status.clone(),
+                expect_body,
+            }),
         })
     }
 }

@@ -20,6 +20,7 @@ pub use time::Time;
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
+use crate::model::probe::{Ask, Question};
 use crate::model::release::{Pin, Release};
 use crate::model::secret::Secret;
 use crate::model::sighting::Sighting;
@@ -180,6 +181,19 @@ pub trait Target: Send + Sync + Debug {
             what: format!("cannot reach {to}: a {kind} target forwards no ports"),
             allow: None,
             next: "give the probe an address that this machine can reach, without `via`".to_owned(),
+        })
+    }
+
+    /// Looks whether this question can be asked of the slot, and makes what asks it. Nothing is changed by asking, now or later.
+    ///
+    /// # Errors
+    /// `Refused` when it cannot be asked as it stands, `Unreachable` when that could not be found out.
+    async fn question(&self, slot: &Slot, _question: &Question) -> Result<Ask, TargetError> {
+        let kind = self.kind();
+        Err(TargetError::Refused {
+            what: format!("cannot ask {slot}: a {kind} target answers no queries"),
+            allow: None,
+            next: "give the probe a `url` in place of `query`".to_owned(),
         })
     }
 

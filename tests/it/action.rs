@@ -34,7 +34,11 @@ fn inputs_are_a_spelling_of_the_options() {
     assert_eq!(request.reason.as_deref(), Some("--run-id=5 is bad"));
     assert_eq!(request.environment.health.probes.len(), 2);
     assert_eq!(
-        request.environment.health.probes[0].url.query(),
+        request.environment.health.probes[0]
+            .page()
+            .unwrap()
+            .url
+            .query(),
         Some("a=1,2")
     );
     assert_eq!(request.github.rate_limit_wait, Duration::from_secs(30));

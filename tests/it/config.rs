@@ -2,7 +2,7 @@
 
 use crate::bless;
 use crate::step::Step;
-use lastgood::engine::request::{Latency, OnInconclusive, OnUnhealthy};
+use lastgood::engine::request::{Latency, Means, OnInconclusive, OnUnhealthy};
 use std::time::Duration;
 
 pub(crate) const MINIMAL: &str = "\
@@ -37,8 +37,11 @@ fn the_example_config_means_what_it_says() {
         ".github/lastgood.yml:14:39: environments.production.targets[0].restart[2]"
     );
     let health = &environment.health;
-    assert_eq!(health.probes[0].expect_status, ["200"]);
-    assert_eq!(health.probes[1].headers[0].1.expose(), "Bearer hunter2");
+    assert_eq!(health.probes[0].page().unwrap().expect_status, ["200"]);
+    assert_eq!(
+        health.probes[1].page().unwrap().headers[0].1.expose(),
+        "Bearer hunter2"
+    );
     assert!(!health.probes[1].gating);
     assert_eq!(health.bake, Duration::from_mins(5));
     assert_eq!(environment.guard.hostname.as_deref(), Some("web-1"));
@@ -73,7 +76,10 @@ fn what_is_not_said_has_its_default() {
         (0.01, 0.05)
     );
     assert_eq!(health.latency, Latency::Warn);
-    assert_eq!(health.probes[0].expect_status, ["2xx", "3xx"]);
+    assert_eq!(
+        health.probes[0].page().unwrap().expect_status,
+        ["2xx", "3xx"]
+    );
     assert_eq!(environment.policy.on_unhealthy, OnUnhealthy::Rollback);
     assert_eq!(environment.policy.on_inconclusive, OnInconclusive::Fail);
 }
@@ -276,7 +282,8 @@ fn a_probe_may_go_through_a_target() {
     let step = Step::shell().config(&config);
     let request = step.request(&["rollback"]);
     let probe = &request.environment.health.probes[0];
-    assert_eq!(probe.via.as_deref(), Some("shop/deployment/web:8001"));
+    let page = probe.page().unwrap();
+    assert_eq!(page.via.as_deref(), Some("shop/deployment/web:8001"));
     // Judging only needs the target that leads there.
     let request = step.request(&["watch", "--on-unhealthy", "fail"]);
     assert_eq!(request.environment.targets.len(), 1);
@@ -301,6 +308,92 @@ fn a_probe_may_go_through_a_target() {
         "{url: 'https://web/health', via: 'deployment/web:80'}",
         "url: found \"https://web/health\", expected an http:// address: with via, the target's own connection is asked, and \
          that is not TLS",
+    );
+}
+
+#[test]
+fn a_probe_may_be_a_query() {
+    let url = "{url: 'https://www.example.com/health/'}";
+    let asked = |query: &str| {
+        let config = MINIMAL.replace(url, query);
+        let step = Step::shell().config(&config);
+        step.request(&["rollback"]).environment.health.probes[0].clone()
+    };
+    let probe = asked("{query: {slot: users, method: get_stats}}");
+    assert_eq!(
+        (probe.name.as_str(), probe.gating),
+        ("users.get_stats", true)
+    );
+    let Means::Query(query) = probe.means else {
+        panic!("{probe:?}");
+    };
+    assert_eq!((query.arguments.as_str(), query.expect), ("()", None));
+    let probe = asked(
+        "{name: stats, gating: false, query: {slot: users, method: m, arguments: '(record { limit = 10 : nat })', expect: '/users = [1-9]/'}}",
+    );
+    assert_eq!((probe.name.as_str(), probe.gating), ("stats", false));
+    let Means::Query(query) = probe.means else {
+        panic!("{probe:?}");
+    };
+    assert_eq!(query.expect.as_deref(), Some("/users = [1-9]/"));
+
+    // Judging only needs the target that answers.
+    let config = MINIMAL.replace(url, "{query: {slot: users, method: m}}");
+    let request = Step::shell()
+        .config(&config)
+        .request(&["watch", "--on-unhealthy", "fail"]);
+    assert_eq!(request.environment.targets.len(), 1);
+
+    let check = |to: &str, wanted: &str| {
+        let key = "environments.production.health.probes[0]";
+        check(
+            (url, to),
+            &format!(
+                "error: .github/lastgood.yml:6:{}\n{DOCS}",
+                wanted.replace("KEY", key)
+            ),
+        );
+    };
+    check(
+        "{name: a}",
+        "23: KEY: found neither url nor query, expected url, the address that is asked, or query",
+    );
+    check(
+        "{url: 'https://a.example/', query: {slot: a, method: b}}",
+        "24: KEY.url: found \"https://a.example/\", expected either url or query, not both",
+    );
+    check(
+        "{query: {slot: a, method: b}, via: 'deployment/web:80'}",
+        "54: KEY.via: found via, expected no such key beside query: it belongs to url",
+    );
+    check(
+        "{query: {slot: a, method: b}, method: GET}",
+        "54: KEY.method: found method, expected it inside of query, where it names the method of the canister",
+    );
+    check(
+        "{query: {slot: a, method: b}, headers-from-env: {A: B}}",
+        "54: KEY.headers-from-env: found headers-from-env, expected no such key beside query: it belongs to url",
+    );
+    check(
+        "{query: {slot: a, method: ''}}",
+        "42: KEY.query.method: found \"\", expected a name",
+    );
+    check(
+        "{query: {slot: a, method: b, expect: '/(/'}}",
+        "53: KEY.query.expect: found \"/(/\", expected a regular expression that can be read (Regex parse error:)",
+    );
+    let refusal = Step::shell()
+        .config(&MINIMAL.replace(
+            url,
+            "{query: {slot: a, method: b, arguments: '{\"limit\": 1}'}}",
+        ))
+        .refusal(&["rollback"]);
+    assert!(refusal.contains("query.arguments: found"), "{refusal}");
+    assert!(
+        refusal.contains(
+            "expected Candid values in parentheses, such as (record { limit = 10 : nat })"
+        ),
+        "{refusal}"
     );
 }
 

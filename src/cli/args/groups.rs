@@ -1,6 +1,7 @@
 //! Groups of options that several verbs share. The help text of each is its documentation.
 
-use super::values::{Color, ProbeArg, TargetArg};
+use super::probe::ProbeArg;
+use super::values::{Color, TargetArg};
 use crate::config::file::{OnInconclusive, OnUnhealthy};
 use crate::config::units::Time;
 use crate::model::ids::{RepoName, RunId};
@@ -146,7 +147,7 @@ pub struct HealthArgs {
     #[arg(
         long,
         value_name = "PROBE",
-        help = "Without config: https://example.com/health or home=https://…; repeatable"
+        help = "Without config: https://example.com/health, home=https://…, query:users.get_stats(); repeatable"
     )]
     pub probe: Vec<ProbeArg>,
     /// Address elsewhere that is up whenever the network here is

@@ -2,13 +2,15 @@
 //! looked up, defaults are applied by `config::resolve`.
 
 mod groups;
+mod probe;
 mod values;
 mod verbs;
 
 pub use groups::{
     ChangeArgs, ChoiceArgs, Common, GitHubArgs, HealthArgs, PolicyArgs, SourceArgs, TargetArgs,
 };
-pub use values::{Color, NumberedArg, ProbeArg, RevisionArg, TargetArg};
+pub use probe::{Asked, ProbeArg};
+pub use values::{Color, NumberedArg, RevisionArg, TargetArg};
 pub use verbs::{Completions, Deploy, History, List, Ready, Record, Report, Rollback, Verb, Watch};
 
 use super::help;

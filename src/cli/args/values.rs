@@ -185,34 +185,6 @@ impl FromStr for NumberedArg {
     }
 }
 
-/// `[NAME=]URL`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeArg {
-    pub name: Option<String>,
-    pub url: Url,
-}
-
-impl FromStr for ProbeArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_name = |name: &str| {
-            !name.is_empty()
-                && name
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        let (name, url) = match text.split_once('=') {
-            Some((name, url)) if is_name(name) => (Some(name.to_owned()), url),
-            _ => (None, text),
-        };
-        Ok(Self {
-            name,
-            url: http_url(url)?,
-        })
-    }
-}
-
 /// `SLOT=REVISION`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevisionArg {
@@ -338,18 +310,6 @@ mod tests {
         assert_eq!((bare.slot, bare.number), (None, 12));
         for wrong in ["", "0", "web=0", "=3", "web=", "+3", "-1", "latest", "3,4"] {
             assert!(wrong.parse::<NumberedArg>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_probe_may_have_a_name() {
-        let named: ProbeArg = "home=https://example.com/health?a=b".parse().unwrap();
-        assert_eq!(named.name.as_deref(), Some("home"));
-        let bare: ProbeArg = "https://example.com/health?a=b".parse().unwrap();
-        assert_eq!(bare.name, None);
-        assert_eq!(bare.url, named.url);
-        for wrong in ["", "example.com", "ftp://example.com", "home=", "https://"] {
-            assert!(wrong.parse::<ProbeArg>().is_err(), "{wrong}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod access;
 mod health;
+mod probes;
 mod secrets;
 mod source;
 mod targets;

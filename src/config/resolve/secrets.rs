@@ -38,7 +38,8 @@ pub(super) fn all(env: &Env, token: Option<&Secret>, environment: &Environment) 
         .health
         .probes
         .iter()
-        .flat_map(|probe| &probe.headers);
+        .filter_map(|probe| probe.page())
+        .flat_map(|page| &page.headers);
     let mut secrets: Vec<Secret> = token
         .into_iter()
         .chain(headers.map(|(_, value)| value))

@@ -1,7 +1,7 @@
 //! The verb with its own options, and what it needs of the rest: a verb that looks up no run needs no repository.
 
 use super::{Inputs, Scope};
-use crate::cli::args::{Deploy, NumberedArg, Parts, Rollback, Verb as Typed, Watch};
+use crate::cli::args::{Deploy, NumberedArg, Parts, ProbeArg, Rollback, Verb as Typed, Watch};
 use crate::cli::usage;
 use crate::config::file::{self, OnUnhealthy};
 use crate::engine::request::{Choice, Deployed, Numbered, RunContext, Verb};
@@ -131,14 +131,17 @@ fn can_tell(parts: &Parts, written: Option<&file::Environment>) -> bool {
         .any(|target| attends(&target.kind))
 }
 
-/// Whether a probe goes through a target.
+/// Whether a probe goes through a target, or asks one.
 fn leads_through(parts: &Parts, written: Option<&file::Environment>) -> bool {
+    let typed = &parts.health.probe;
+    if !typed.is_empty() {
+        return typed.iter().any(ProbeArg::is_query);
+    }
     let probes = written.and_then(|environment| environment.health.as_ref()?.probes.as_ref());
-    parts.health.probe.is_empty()
-        && probes
-            .into_iter()
-            .flatten()
-            .any(|probe| probe.via.is_some())
+    probes
+        .into_iter()
+        .flatten()
+        .any(|probe| probe.via.is_some() || probe.query.is_some())
 }
 
 fn numbered(typed: &[NumberedArg]) -> Choice {

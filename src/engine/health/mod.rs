@@ -2,10 +2,10 @@
 //! judgment `decide::judge`'s; here they are joined, and every line of the log is written before it is judged.
 
 mod log;
+mod means;
 mod rules;
 
 use super::attend::{self, Seen};
-use super::forward;
 use super::locate::net_settings;
 use super::operation::Operation;
 use super::request::Latency;
@@ -20,6 +20,7 @@ use crate::probes::{Prober, Signal, Tick};
 use crate::report::Live;
 use anyhow::Context as _;
 use log::ProbeLog;
+use means::Planned;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -29,13 +30,11 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Ward<'a> {
     operation: &'a Operation,
     http: reqwest::Client,
-    signals: Vec<Signal>,
+    planned: Vec<Planned<'a>>,
     control: Option<url::Url>,
     log: ProbeLog<'a>,
     /// Set when the targets saw enough: probes are asked no longer.
     enough: CancellationToken,
-    /// Whether the probes that go through a target have their address by now.
-    is_forwarded: bool,
     /// Latencies of the healthy service before the deploy, in milliseconds.
     baseline: Option<Measured>,
 }
@@ -54,23 +53,18 @@ impl<'a> Ward<'a> {
         if health.probes.is_empty() && !attend::any(operation) {
             return Ok(None);
         }
-        let signals = health
-            .probes
-            .iter()
-            .map(rules::signal)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| Failure::msg(Outcome::Usage, format!("health.probes: {error}")))?;
+        let planned = health.probes.iter().map(Planned::new);
+        let planned = planned.collect::<Result<Vec<_>, _>>()?;
         let control = health.control_url.clone();
         let log = ProbeLog::create(operation)?;
         let http = net::client(&net_settings(&operation.request), net::Purpose::Probe)?;
         let ward = Self {
             operation,
             http,
-            signals,
+            planned,
             control,
             log,
             enough: CancellationToken::new(),
-            is_forwarded: false,
             baseline: None,
         };
         ward.check()?;
@@ -80,7 +74,7 @@ impl<'a> Ward<'a> {
     /// A misconfigured test is an error before anything is contacted, never a pass.
     fn check(&self) -> Result<(), Failure> {
         let health = &self.operation.request.environment.health;
-        if self.signals.is_empty() {
+        if self.planned.is_empty() {
             return Ok(());
         }
         let mut stages = vec![Stage::Detect];
@@ -101,7 +95,7 @@ impl<'a> Ward<'a> {
     /// Before a change: how healthy is the service now?
     pub(super) async fn baseline(&mut self) -> Result<Option<Verdict>, Failure> {
         let is_off = self.operation.request.environment.health.baseline.is_zero();
-        if is_off || self.signals.is_empty() {
+        if is_off || self.planned.is_empty() {
             return Ok(None);
         }
         let (verdict, latencies_ms) = self.stage(Stage::Baseline).await?;
@@ -163,7 +157,7 @@ impl<'a> Ward<'a> {
 
     /// The test, and when it passes the bake. `None`: no probes, or the targets saw enough before there was a verdict.
     async fn probed(&mut self) -> Result<Option<Verdict>, Failure> {
-        if self.signals.is_empty() {
+        if self.planned.is_empty() {
             return Ok(None);
         }
         let (verdict, _) = self.stage(Stage::Detect).await?;
@@ -199,25 +193,18 @@ impl<'a> Ward<'a> {
         Ok(verdict)
     }
 
-    /// Opens the ways to the probes that go through a target.
-    async fn forward(&mut self) -> Result<(), Failure> {
-        if self.is_forwarded {
-            return Ok(());
+    /// The ways to the probes that go through a target, and the questions.
+    async fn open_ways(&mut self) -> Result<Vec<Signal>, Failure> {
+        let mut signals = Vec::new();
+        for planned in &mut self.planned {
+            signals.push(planned.open(self.operation).await?);
         }
-        let health = &self.operation.request.environment.health;
-        for (probe, signal) in health.probes.iter().zip(&mut self.signals) {
-            if let Some(via) = &probe.via {
-                forward::through(self.operation, via, signal).await?;
-            }
-        }
-        // Only now: a way that could not be opened is tried again by the next stage.
-        self.is_forwarded = true;
-        Ok(())
+        Ok(signals)
     }
 
     async fn stage(&mut self, stage: Stage) -> Result<(Verdict, Vec<f64>), Failure> {
         self.operation.may_go_on()?;
-        self.forward().await?;
+        let signals = self.open_ways().await?;
         let rules = self.rules(stage);
         self.operation.tell(EventKind::Watching {
             stage,
@@ -235,7 +222,7 @@ impl<'a> Ward<'a> {
         let stop = self.operation.stop.child_token();
         let probing = Prober::start(
             self.http.clone(),
-            self.signals.clone(),
+            signals,
             self.control.clone(),
             rules.rate,
             Duration::from_millis(rules.deadline_ms),
@@ -305,10 +292,10 @@ impl<'a> Ward<'a> {
     fn rules(&self, stage: Stage) -> Rules {
         let health = &self.operation.request.environment.health;
         let named = |gating: bool| {
-            self.signals
+            self.planned
                 .iter()
-                .filter(move |signal| signal.gating == gating)
-                .map(|signal| signal.name.clone())
+                .filter(move |planned| planned.gating == gating)
+                .map(|planned| planned.name.to_owned())
                 .collect()
         };
         let mut rules = judge::rules(stage, named(true), named(false));

@@ -1,32 +1,40 @@
 //! The numbers and signals of a stage: what the configuration says, laid over the rules of `decide::judge`.
 
 use crate::engine::request::{self, Health};
-use crate::model::probe::{Rules, Stage};
-use crate::probes::{BodyMatch, Method, Signal, StatusSet};
+use crate::model::body::BodyMatch;
+use crate::model::probe::{Question, Rules, Stage};
+use crate::probes::{Method, Page, StatusSet};
 
-/// A probe of the request as the prober takes it.
-pub(super) fn signal(probe: &request::Probe) -> Result<Signal, String> {
-    let method = match probe.method.as_str() {
+/// The address of a probe as the prober takes it.
+pub(super) fn page(page: &request::Page) -> Result<Page, String> {
+    let method = match page.method.as_str() {
         "HEAD" => Method::Head,
         "POST" => Method::Post,
         _ => Method::Get,
     };
-    Ok(Signal {
-        name: probe.name.clone(),
-        url: probe.url.clone(),
+    Ok(Page {
+        url: page.url.clone(),
         method,
-        headers: probe.headers.clone(),
-        expect_status: probe
+        headers: page.headers.clone(),
+        expect_status: page
             .expect_status
             .join(",")
             .parse::<StatusSet>()
             .map_err(|error| error.to_string())?,
-        expect_body: probe
+        expect_body: page
             .expect_body
             .as_deref()
             .map(BodyMatch::parse)
             .transpose()?,
-        gating: probe.gating,
+    })
+}
+
+/// The query of a probe as a target takes it.
+pub(super) fn question(query: &request::Query) -> Result<Question, String> {
+    Ok(Question {
+        method: query.method.clone(),
+        arguments: query.arguments.clone(),
+        expect: query.expect.as_deref().map(BodyMatch::parse).transpose()?,
     })
 }
 

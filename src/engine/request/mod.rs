@@ -3,9 +3,11 @@
 //! Values only; `config::resolve` makes them.
 
 mod place;
+mod probe;
 
 pub use crate::decide::mitigate::{OnInconclusive, OnUnhealthy};
 pub use place::{Origin, TargetSettings};
+pub use probe::{Means, Page, Probe, Query};
 
 use crate::model::ids::{RepoName, RunId};
 use crate::model::payload::Digest;
@@ -244,23 +246,6 @@ pub enum Latency {
     Warn,
     Gate,
     Off,
-}
-
-/// One address that is asked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Probe {
-    pub name: String,
-    pub url: Url,
-    /// Through which place of a target it is asked: `deployment/web:8001`. `None`: directly.
-    pub via: Option<String>,
-    /// `GET` or `HEAD`.
-    pub method: String,
-    /// Each `200` or `2xx`; never empty.
-    pub expect_status: Vec<String>,
-    /// Text to be contained, or `/regular expression/` (valid).
-    pub expect_body: Option<String>,
-    pub gating: bool,
-    pub headers: Vec<(String, Secret)>,
 }
 
 /// What is done about a verdict, and what is allowed.

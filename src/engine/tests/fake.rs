@@ -3,6 +3,7 @@
 use super::{state, text};
 use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
+use crate::model::probe::{Answer, Ask, Class, Question};
 use crate::model::sighting::{Sighting, Symptom};
 use crate::model::state::{Held, Phase, Revision, Slot, State, Wanted};
 use crate::model::verdict::Severity;
@@ -44,6 +45,8 @@ pub(super) struct World {
     pub(super) claims: Vec<Claim>,
     /// The answer to a forward, in order; the last one stays.
     pub(super) forwards: VecDeque<Option<SocketAddr>>,
+    /// What becomes of each question, in order; the last one stays. Empty: it refuses.
+    pub(super) questions: VecDeque<Reply>,
     /// Numbers that it keeps.
     pub(super) numbers: Vec<&'static str>,
 }
@@ -60,6 +63,18 @@ pub(super) enum Break {
     LostAfter,
     /// The answer is lost, and the change was not made.
     LostBefore,
+}
+
+/// How a question is answered, again and again.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reply {
+    Well,
+    /// Rejected each time.
+    Rejected,
+    /// The probe is wrong.
+    NoSuchMethod,
+    /// It could not be found out whether it can be asked.
+    Unreachable,
 }
 
 /// What a watch comes to.
@@ -266,6 +281,46 @@ impl Target for Fake {
         answer.ok_or_else(|| TargetError::Unreachable {
             what: format!("no way to {to}"),
         })
+    }
+
+    async fn question(&self, slot: &Slot, question: &Question) -> Result<Ask, TargetError> {
+        self.note(format!(
+            "question {slot}.{}{}",
+            question.method, question.arguments
+        ));
+        let mut world = self.world();
+        let reply = world.questions.front().copied();
+        if 1 < world.questions.len() {
+            world.questions.pop_front();
+        }
+        let class = match reply {
+            Some(Reply::Well) => Class::Ok,
+            Some(Reply::Rejected) => Class::Fail {
+                why: "IC0503: oops".to_owned(),
+            },
+            Some(Reply::NoSuchMethod) => Class::Config {
+                why: "IC0536: no such method".to_owned(),
+            },
+            Some(Reply::Unreachable) => {
+                return Err(TargetError::Unreachable {
+                    what: format!("{slot} did not answer"),
+                });
+            }
+            None => {
+                return Err(TargetError::Refused {
+                    what: format!("cannot ask {slot}: no such method"),
+                    allow: None,
+                    next: "name another".to_owned(),
+                });
+            }
+        };
+        Ok(Ask::new(move || {
+            let answer = Answer {
+                answered: true,
+                class: class.clone(),
+            };
+            Box::pin(std::future::ready(answer))
+        }))
     }
 
     fn lease_path(&self) -> Option<PathBuf> {

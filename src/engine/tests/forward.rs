@@ -5,10 +5,11 @@ use super::service::Service;
 use super::{operation, probe};
 use crate::engine::forward::through;
 use crate::engine::health::Ward;
+use crate::engine::request::Means;
 use crate::model::outcome::Outcome;
 use crate::model::secret::Secret;
 use crate::model::verdict::Call;
-use crate::probes::{Method, Signal, StatusSet};
+use crate::probes::{Method, Page, StatusSet};
 use std::net::SocketAddr;
 
 const VIA: &str = "deployment/web:8001";
@@ -18,15 +19,13 @@ fn forwarding(slots: &str) -> Fake {
     Fake::new("fake", slots).with(|world| world.forwards = [Some(to)].into())
 }
 
-fn signal(url: &str) -> Signal {
-    Signal {
-        name: "web".to_owned(),
+fn page(url: &str) -> Page {
+    Page {
         url: url.parse().unwrap(),
         method: Method::Get,
         headers: Vec::new(),
         expect_status: StatusSet::default(),
         expect_body: None,
-        gating: true,
     }
 }
 
@@ -46,10 +45,10 @@ async fn the_address_becomes_a_local_one_and_the_host_stays() {
     for (url, path, host) in table {
         let fake = forwarding("deployment/web=1");
         let (operation, _dir) = operation(&[&fake], |_| ());
-        let mut signal = signal(url);
-        through(&operation, VIA, &mut signal).await.unwrap();
-        assert_eq!(signal.url.as_str(), format!("http://127.0.0.1:4711{path}"));
-        let headers = signal.headers.iter();
+        let mut page = page(url);
+        through(&operation, VIA, "web", &mut page).await.unwrap();
+        assert_eq!(page.url.as_str(), format!("http://127.0.0.1:4711{path}"));
+        let headers = page.headers.iter();
         let headers: Vec<_> = headers
             .map(|(name, it)| (name.as_str(), it.expose()))
             .collect();
@@ -62,18 +61,20 @@ async fn the_address_becomes_a_local_one_and_the_host_stays() {
 async fn a_host_that_was_given_is_kept() {
     let fake = forwarding("deployment/web=1");
     let (operation, _dir) = operation(&[&fake], |_| ());
-    let mut signal = signal("http://shop.test/");
-    signal.headers = vec![("Host".to_owned(), Secret::new("inner.test"))];
-    through(&operation, VIA, &mut signal).await.unwrap();
-    assert_eq!(signal.headers.len(), 1);
+    let mut page = page("http://shop.test/");
+    page.headers = vec![("Host".to_owned(), Secret::new("inner.test"))];
+    through(&operation, VIA, "web", &mut page).await.unwrap();
+    assert_eq!(page.headers.len(), 1);
 }
 
 #[tokio::test]
 async fn https_is_refused_before_the_target_is_asked() {
     let fake = forwarding("deployment/web=1");
     let (operation, _dir) = operation(&[&fake], |_| ());
-    let mut signal = signal("https://shop.test/");
-    let failure = through(&operation, VIA, &mut signal).await.unwrap_err();
+    let mut page = page("https://shop.test/");
+    let failure = through(&operation, VIA, "web", &mut page)
+        .await
+        .unwrap_err();
     assert_eq!(failure.kind, Outcome::Usage);
     assert_eq!(
         failure.to_string(),
@@ -87,20 +88,25 @@ async fn the_way_is_that_of_the_target_whose_slot_it_is() {
     let other = forwarding("deployment/web2=1").with(|world| world.looks = [Look::Well].into());
     let owner = forwarding("deployment/web=1");
     let (both, _dir) = operation(&[&other, &owner], |_| ());
-    through(&both, VIA, &mut signal("http://shop.test/"))
+    through(&both, VIA, "web", &mut page("http://shop.test/"))
         .await
         .unwrap();
     assert_eq!((other.asked().len(), owner.asked().len()), (0, 1));
 
     // A Service is no slot: the target that can look into its cluster leads there.
     let (only, _dir) = operation(&[&forwarding("current=1"), &other], |_| ());
-    through(&only, "service/web:80", &mut signal("http://shop.test/"))
-        .await
-        .unwrap();
+    through(
+        &only,
+        "service/web:80",
+        "web",
+        &mut page("http://shop.test/"),
+    )
+    .await
+    .unwrap();
     assert_eq!(other.asked().len(), 1);
 
     let (none, _dir) = operation(&[&forwarding("current=1")], |_| ());
-    let failure = through(&none, VIA, &mut signal("http://shop.test/"))
+    let failure = through(&none, VIA, "web", &mut page("http://shop.test/"))
         .await
         .unwrap_err();
     assert_eq!(failure.kind, Outcome::Usage);
@@ -113,7 +119,9 @@ async fn a_way_that_could_not_be_opened_is_tried_again() {
         .with(|world| world.forwards = [None, Some(service.address)].into());
     let (operation, _dir) = operation(&[&fake], |request| {
         let mut probe = probe("http://shop.test/healthz");
-        probe.via = Some(VIA.to_owned());
+        if let Means::Http(page) = &mut probe.means {
+            page.via = Some(VIA.to_owned());
+        }
         request.environment.health.probes.push(probe);
     });
     let mut ward = Ward::open(&operation).unwrap().unwrap();

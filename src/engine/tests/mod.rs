@@ -7,13 +7,14 @@ mod forward;
 mod gradual;
 mod lease;
 mod numbered;
+mod question;
 mod service;
 mod side_by_side;
 
 use super::operation::Operation;
 use super::request::{
-    Environment, GitHubAccess, Guard, Health, Latency, OnInconclusive, OnUnhealthy, Output, Policy,
-    Probe, Process, Request, RunContext, Source, Verb,
+    Environment, GitHubAccess, Guard, Health, Latency, Means, OnInconclusive, OnUnhealthy, Output,
+    Page, Policy, Probe, Process, Request, RunContext, Source, Verb,
 };
 use crate::model::event::EventKind;
 use crate::model::state::{Held, Phase, Revision, Slot, State};
@@ -144,12 +145,18 @@ fn health() -> Health {
 fn probe(url: &str) -> Probe {
     Probe {
         name: "web".to_owned(),
+        gating: true,
+        means: Means::Http(page(url)),
+    }
+}
+
+fn page(url: &str) -> Page {
+    Page {
         url: url.parse().unwrap(),
         via: None,
         method: "GET".to_owned(),
         expect_status: vec!["2xx".to_owned()],
         expect_body: None,
-        gating: true,
         headers: Vec::new(),
     }
 }

@@ -1,13 +1,17 @@
 //! Canisters of one network of the Internet Computer. The revision of a canister is the hash of its module as the network
 //! certifies it; a module is put back by an upgrade, and never by a reinstall that nobody asked for. No dfx, no judgment.
 
+mod ask;
 mod call;
 mod certified;
 mod error;
 mod identity;
+mod interface;
 mod management;
 mod names;
 mod network;
+mod reader;
+mod reply;
 mod settings;
 mod site;
 mod target;

@@ -5,12 +5,16 @@ use super::call::{self, CallError};
 use crate::net::{self, Purpose};
 use anyhow::Context as _;
 use candid::Principal;
+use ic_agent::agent::AgentBuilder;
 use ic_agent::{Agent, Identity};
 use std::sync::Arc;
 use url::Url;
 
 /// Longest answer that is read: two messages of the network.
 const ANSWER_BYTES_MAX: usize = 5 * 1024 * 1024;
+
+/// More than the probes of one question that may be under way: each may need the keys of the subnet besides.
+const PROBES_MAX: usize = 128;
 
 /// A network, connected.
 #[derive(Clone)]
@@ -21,6 +25,8 @@ pub(super) struct Network {
     pub(super) agent: Agent,
     /// Who we are to it.
     pub(super) principal: Principal,
+    identity: Arc<dyn Identity>,
+    http: reqwest::Client,
 }
 
 impl std::fmt::Debug for Network {
@@ -56,17 +62,13 @@ impl Network {
         let set_up = || {
             let http = net::client(settings, Purpose::Api)?;
             let principal = identity.sender().map_err(anyhow::Error::msg)?;
-            let agent = Agent::builder()
-                .with_url(url.as_str())
-                .with_http_client(http)
-                .with_arc_identity(Arc::clone(&identity))
-                .with_verify_query_signatures(true)
-                .with_max_response_body_size(ANSWER_BYTES_MAX)
+            let agent = builder(url, Arc::clone(&identity))
+                .with_http_client(http.clone())
                 .build()
                 .context("could not set up the agent")?;
-            anyhow::Ok((agent, principal))
+            anyhow::Ok((agent, principal, http))
         };
-        let (agent, principal) =
+        let (agent, principal, http) =
             set_up().map_err(|error| CallError::Unreadable(format!("{error:#}")))?;
         match root_key {
             RootKey::Mainnet => (),
@@ -78,6 +80,28 @@ impl Network {
             url: url.clone(),
             agent,
             principal,
+            identity,
+            http,
         })
     }
+
+    /// An agent for the probes of one question: it sends each request once, so that what a boundary node says of too many
+    /// requests is heard and not waited out, and it waits for no other question's answers.
+    pub(super) fn for_probes(&self) -> Result<Agent, CallError> {
+        let agent = builder(&self.url, Arc::clone(&self.identity))
+            .with_arc_http_middleware(Arc::new(self.http.clone()))
+            .with_max_concurrent_requests(PROBES_MAX)
+            .build()
+            .map_err(|error| CallError::Unreadable(format!("could not set up the agent: {error}")))?;
+        agent.set_root_key(self.agent.read_root_key());
+        Ok(agent)
+    }
+}
+
+fn builder(url: &Url, identity: Arc<dyn Identity>) -> AgentBuilder {
+    Agent::builder()
+        .with_url(url.as_str())
+        .with_arc_identity(identity)
+        .with_verify_query_signatures(true)
+        .with_max_response_body_size(ANSWER_BYTES_MAX)
 }

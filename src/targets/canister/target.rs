@@ -2,9 +2,10 @@
 
 use super::site::Site;
 use super::wire::Running;
-use super::{Canisters, certified};
+use super::{Canisters, ask, certified};
 use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Hazard, PermittedChange, Plan};
+use crate::model::probe::{Ask, Question};
 use crate::model::state::{Held, Phase, Revision, Slot, State, Wanted};
 use crate::targets::{Finding, ReleaseFacts, Target, TargetError};
 use async_trait::async_trait;
@@ -95,6 +96,10 @@ impl Target for Canisters {
 
     async fn evidence(&self) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    async fn question(&self, slot: &Slot, question: &Question) -> Result<Ask, TargetError> {
+        ask::open(&self.site(slot, None).await?, question).await
     }
 
     /// The network has no place for one; the state directory has.

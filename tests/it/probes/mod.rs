@@ -1,5 +1,6 @@
 //! Probes against a loopback server that answers badly in every way it can.
 
+mod asked;
 mod faults;
 
 use faults::Faults;

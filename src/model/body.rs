@@ -1,4 +1,4 @@
-//! What the body of an answer must hold.
+//! What an answer must hold: the body of an HTTP answer, or the reply of a query as text.
 
 use regex_lite::Regex;
 use std::fmt;

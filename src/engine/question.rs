@@ -1,0 +1,40 @@
+//! Probes that are queries: the target of the slot is found by its name, and says whether it can answer. What is asked, and
+//! what a reply is worth, is the target's.
+
+use super::operation::Operation;
+use super::request::Query;
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::probe::{Ask, Question};
+
+/// Has the question looked at by the target that owns the slot.
+pub(super) async fn open(
+    operation: &Operation,
+    probe: &str,
+    query: &Query,
+    question: &Question,
+) -> Result<Ask, Failure> {
+    let owner = operation
+        .targets
+        .iter()
+        .find(|target| target.slots().contains(&query.slot));
+    let Some(target) = owner else {
+        let known = operation.targets.iter().flat_map(|target| target.slots());
+        let known: Vec<String> = known.map(|slot| slot.to_string()).collect();
+        let expected = match known.is_empty() {
+            true => "a slot of a target, and no target has one".to_owned(),
+            false => format!("one of: {}", known.join(", ")),
+        };
+        return Err(Failure::msg(
+            Outcome::Usage,
+            format!(
+                "probe {probe}: found the slot {}, expected {expected}",
+                query.slot
+            ),
+        )
+        .hint("name a slot of the environment's targets in `query.slot`"));
+    };
+    target
+        .question(&query.slot, question)
+        .await
+        .map_err(|error| error.failure(target.name()))
+}
