@@ -1,5 +1,5 @@
 //! What was seen of a workload that does not come up, or does not stay up: one symptom with the found numbers and one
-//! next action. Which symptom it is and how bad is decided in `decide::rollout` and by the targets' checks; not here.
+//! next action. Which symptom it is and how bad is decided in `decide::rollout`, `decide::canister` and by the targets' checks.
 
 use super::state::Slot;
 use super::verdict::Severity;
@@ -17,7 +17,7 @@ pub struct Sighting {
     pub severity: Severity,
     pub symptom: Symptom,
     /// What was found, with its numbers, at most [`WHAT_CHARS_MAX`] characters: "3 of 3 new pods crash (exit code 1)".
-    /// May hold text of the cluster: neutralise it before it reaches a terminal or a page.
+    /// May hold text of the cluster or the network: neutralise it before it reaches a terminal or a page.
     pub what: String,
     /// One next action, in words of ours alone.
     pub advice: String,
@@ -107,6 +107,18 @@ pub enum Symptom {
     NoEndpoints,
     /// One pod is bad, and its node is: no reason to roll back.
     NodeIssue,
+    /// A canister has fewer cycles than its freezing limit: it takes no messages.
+    Frozen,
+    /// A canister is stopped or stopping, and should run.
+    NotRunning,
+    /// More traps in the log of a canister than the limit.
+    Trapped,
+    /// The Wasm memory of a canister is near its limit.
+    MemoryFull,
+    /// A canister loses cycles much faster than before.
+    CyclesFall,
+    /// A canister has cycles for fewer days than the limit.
+    CyclesLow,
     /// Pods of the release before remain, and nothing but their deletion replaces them (`OnDelete`).
     NotReplaced,
     /// It could not be looked at to the end, so nobody can say that it is well.
@@ -135,6 +147,12 @@ impl fmt::Display for Symptom {
             Self::NoneAvailable => "none available",
             Self::NoEndpoints => "no endpoints",
             Self::NodeIssue => "node issue",
+            Self::Frozen => "frozen",
+            Self::NotRunning => "not running",
+            Self::Trapped => "trapped",
+            Self::MemoryFull => "memory full",
+            Self::CyclesFall => "cycles fall",
+            Self::CyclesLow => "cycles low",
             Self::NotReplaced => "pods not replaced",
             Self::Unseen => "unseen",
         })

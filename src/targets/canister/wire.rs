@@ -14,11 +14,20 @@ pub(super) struct Status {
     pub(super) module_hash: Option<ByteBuf>,
     /// Bytes of everything that is paid for.
     pub(super) memory_size: Nat,
+    /// What of it is what. `None`: a network that does not say so.
+    pub(super) memory_metrics: Option<MemoryMetrics>,
     pub(super) cycles: Nat,
     pub(super) reserved_cycles: Option<Nat>,
     pub(super) idle_cycles_burned_per_day: Nat,
     pub(super) settings: Settings,
     pub(super) query_stats: Option<QueryStats>,
+}
+
+/// Parts of the memory, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub(super) struct MemoryMetrics {
+    pub(super) wasm_memory_size: Nat,
+    pub(super) snapshots_size: Nat,
 }
 
 /// Settings in that answer.

@@ -45,6 +45,10 @@ pub const fn advice(symptom: Symptom) -> &'static str {
         }
         Symptom::NodeIssue => "do not roll back: look at the node, and move the pod off it",
         Symptom::NotReplaced => "delete the old pods: with OnDelete nothing else replaces them",
+        // Of canisters: no rollout shows them.
+        Symptom::Frozen | Symptom::CyclesFall | Symptom::CyclesLow => "top it up with cycles",
+        Symptom::NotRunning => "start it, or roll back",
+        Symptom::Trapped | Symptom::MemoryFull => "read the lines of its log, or roll back",
         Symptom::Unseen => {
             "mend the way to the cluster (credentials, permissions, API server), and watch again"
         }

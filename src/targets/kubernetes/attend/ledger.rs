@@ -28,6 +28,12 @@ const fn is_an_event(symptom: Symptom) -> bool {
         | Symptom::NoEndpoints
         | Symptom::NodeIssue
         | Symptom::NotReplaced
+        | Symptom::Frozen
+        | Symptom::NotRunning
+        | Symptom::Trapped
+        | Symptom::MemoryFull
+        | Symptom::CyclesFall
+        | Symptom::CyclesLow
         | Symptom::Unseen => false,
     }
 }

@@ -1,0 +1,209 @@
+//! One look at one canister, as far as `decide::canister::standing` judges it: certified hash and time, status, log. And the
+//! looks from before a change, kept until the canister is watched. Nothing is changed here.
+
+use super::call::CallError;
+use super::certified;
+use super::logs;
+use super::site::Site;
+use super::wire::{Running, Status as Answer};
+use crate::decide::canister::standing::{Baseline, Look, Module, Since, Status, Told};
+use crate::model::secret::Secret;
+use crate::model::state::{Phase, Revision, Slot};
+use candid::Nat;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A change is not held up for longer by the look before it.
+const BASELINE_MAX: Duration = Duration::from_secs(15);
+
+/// A look, and what of it could not be had although the rest was.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) look: Look,
+    /// Why the log could not be read, in one clause.
+    pub(super) no_log: Option<String>,
+}
+
+/// Looks once: one certified read, one replicated call and one query, side by side.
+///
+/// # Errors
+/// The network did not answer, or not in a way that can be trusted.
+pub(super) async fn take(site: &Site<'_>, secrets: &[Secret]) -> Result<Taken, CallError> {
+    let management = site.management();
+    let (certified, status, lines) = tokio::join!(
+        certified::read(site.network, site.id),
+        management.status(),
+        logs::read(site, secrets)
+    );
+    let (module, time_ns) = match certified? {
+        Some(certified) => {
+            let module = certified.module_hash.map_or(Module::Empty, |hash| {
+                Module::Holds(Revision(hash.to_string()))
+            });
+            (module, certified.time_ns)
+        }
+        None => (Module::Gone, 0),
+    };
+    let status = match status {
+        Ok(answer) => Told::Known(known(&answer)),
+        Err(error) => told(error, secrets)?,
+    };
+    let (lines, no_log) = match lines {
+        Ok(lines) => (Some(lines), None),
+        Err(error) if logs::is_denied(&error) => {
+            let why = "only controllers, and whom its log_visibility names, may read it";
+            (None, Some(why.to_owned()))
+        }
+        Err(error) => (None, Some(logs::shown(&error.to_string(), secrets))),
+    };
+    let look = Look {
+        time_ns,
+        module,
+        status,
+        lines,
+    };
+    Ok(Taken { look, no_log })
+}
+
+/// What a status that was not answered says all the same.
+fn told(error: CallError, secrets: &[Secret]) -> Result<Told, CallError> {
+    match &error {
+        // The call is paid for by the canister that it is about.
+        CallError::Rejected { reject, .. } if reject.is("IC0207") => Ok(Told::OutOfCycles),
+        CallError::Rejected { .. } | CallError::Unreadable(_) => {
+            Ok(Told::Unread(logs::shown(&error.to_string(), secrets)))
+        }
+        CallError::Unreachable(_) | CallError::Unknown { .. } | CallError::Untrusted(_) => {
+            Err(error)
+        }
+    }
+}
+
+fn known(answer: &Answer) -> Status {
+    let metrics = answer.memory_metrics.as_ref();
+    Status {
+        phase: answer.status.map(|running| match running {
+            Running::Running => Phase::Running,
+            Running::Stopping => Phase::Moving,
+            Running::Stopped => Phase::Stopped,
+        }),
+        cycles: number(&answer.cycles),
+        reserved_cycles: answer.reserved_cycles.as_ref().map_or(0, number),
+        burn_per_day: number(&answer.idle_cycles_burned_per_day),
+        freezing_threshold_s: number(&answer.settings.freezing_threshold),
+        memory_bytes: number(&answer.memory_size),
+        snapshots_bytes: metrics.map(|metrics| number(&metrics.snapshots_size)),
+        wasm_bytes: metrics.map(|metrics| number(&metrics.wasm_memory_size)),
+        wasm_bytes_max: answer.settings.wasm_memory_limit.as_ref().map(number),
+    }
+}
+
+/// A Candid `nat` has no limit; what does not fit is as good as without end.
+pub(super) fn number(nat: &Nat) -> u128 {
+    u128::try_from(&nat.0).unwrap_or(u128::MAX)
+}
+
+/// How a canister was before its change: traps of then do not count, and an old debt is no fault of the release. `None`: it
+/// could not be looked at; then the first look after the change is what is compared with.
+pub(super) async fn baseline(site: &Site<'_>, secrets: &[Secret]) -> Option<Baseline> {
+    match timeout(BASELINE_MAX, take(site, secrets)).await {
+        Ok(Ok(taken)) => Some(Baseline::of(&taken.look)),
+        Ok(Err(error)) => {
+            tracing::debug!(slot = %site.slot, %error, "no look before the change");
+            None
+        }
+        Err(_elapsed) => {
+            tracing::debug!(slot = %site.slot, "no look before the change in time");
+            None
+        }
+    }
+}
+
+/// The looks from before the changes of this command.
+#[derive(Debug, Default)]
+pub(super) struct Baselines(Mutex<BTreeMap<Slot, Since>>);
+
+impl Baselines {
+    /// Keeps how a canister was right before a change; that of an earlier change is forgotten. `None`: nothing is known of it.
+    pub(super) fn keep(&self, slot: &Slot, baseline: Option<Baseline>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match baseline {
+            Some(baseline) => {
+                let since = Since {
+                    baseline,
+                    rejected: Vec::new(),
+                };
+                all.insert(slot.clone(), since);
+            }
+            None => drop(all.remove(slot)),
+        }
+    }
+
+    /// Notes the message of an install that the network rejected: its trap is in the log, and is not held against what runs.
+    pub(super) fn rejected(&self, slot: &Slot, message: &str, secrets: &[Secret]) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(since) = all.get_mut(slot) {
+            since.rejected.push(logs::shown(message, secrets));
+        }
+    }
+
+    pub(super) fn of(&self, slot: &Slot) -> Option<Since> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(slot).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::canister::call::Reject;
+
+    fn rejected(code: &str) -> CallError {
+        CallError::Rejected {
+            certified: true,
+            reject: Reject {
+                code: Some(code.to_owned()),
+                class: 5,
+                message: "no".to_owned(),
+            },
+        }
+    }
+
+    #[test]
+    fn what_a_missing_status_says() {
+        assert_eq!(told(rejected("IC0207"), &[]).unwrap(), Told::OutOfCycles);
+        let unread = Told::Unread("IC0542: no".to_owned());
+        assert_eq!(told(rejected("IC0542"), &[]).unwrap(), unread);
+        told(CallError::Unreachable("gone".to_owned()), &[]).unwrap_err();
+    }
+
+    #[test]
+    fn a_number_without_end_is_a_large_one() {
+        assert_eq!(number(&Nat::from(3_u8)), 3);
+        let large = format!("1{}", "0".repeat(40));
+        assert_eq!(number(&Nat::parse(large.as_bytes()).unwrap()), u128::MAX);
+    }
+
+    #[test]
+    fn a_baseline_is_that_of_the_last_change() {
+        let slot = Slot("api".to_owned());
+        let baselines = Baselines::default();
+        assert_eq!(baselines.of(&slot), None);
+        let baseline = Baseline {
+            time_ns: 1,
+            module: Module::Empty,
+            next_index: 0,
+            newest_ns: 0,
+            status: None,
+        };
+        baselines.keep(&slot, Some(baseline.clone()));
+        baselines.rejected(&slot, "trapped: hunter2", &[Secret::new("hunter2")]);
+        assert_eq!(baselines.of(&slot).unwrap().rejected, ["trapped: ***"]);
+        baselines.keep(&slot, Some(baseline));
+        assert!(baselines.of(&slot).unwrap().rejected.is_empty());
+        baselines.keep(&slot, None);
+        assert_eq!(baselines.of(&slot), None);
+    }
+}
