@@ -4,6 +4,4 @@
 pub mod cycles;
 pub mod mode;
 pub mod reject;
-//! Judgment of a canister: values in, values out. Calling the network is the target's.
-
 pub mod standing;

@@ -2,18 +2,17 @@
 //! certifies it; a module is put back by an upgrade, and never by a reinstall that nobody asked for. No dfx, no judgment.
 
 mod ask;
-mod call;
-mod certified;
-mod error;
-mod identity;
-mod interface;
 mod attend;
 mod call;
 mod certified;
+mod error;
 mod evidence;
+mod identity;
+mod interface;
 mod logs;
 mod look;
 mod management;
+mod module;
 mod names;
 mod network;
 mod reader;
@@ -58,6 +57,8 @@ struct Canisters {
     place: NetworkName,
     /// What is known of each before anything is asked, in the order of the settings.
     members: IndexMap<Slot, Member>,
+    /// How they were before a change of this command.
+    baselines: look::Baselines,
     /// Connected when it is first needed: opening a target contacts nothing.
     network: OnceCell<(Network, Caller)>,
 }
@@ -89,6 +90,7 @@ impl Canisters {
             base: base.clone(),
             place: resolved.network,
             members,
+            baselines: look::Baselines::default(),
             network: OnceCell::new(),
         })
     }

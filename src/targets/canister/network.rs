@@ -92,7 +92,9 @@ impl Network {
             .with_arc_http_middleware(Arc::new(self.http.clone()))
             .with_max_concurrent_requests(PROBES_MAX)
             .build()
-            .map_err(|error| CallError::Unreadable(format!("could not set up the agent: {error}")))?;
+            .map_err(|error| {
+                CallError::Unreadable(format!("could not set up the agent: {error}"))
+            })?;
         agent.set_root_key(self.agent.read_root_key());
         Ok(agent)
     }

@@ -1,13 +1,15 @@
 //! The `canister` target as the engine sees it. Everything is done in the files beside this one.
 
+use super::settings::WhenStopped;
 use super::site::Site;
 use super::wire::Running;
-use super::{Canisters, ask, certified};
+use super::{Canisters, ask, attend, certified, evidence};
+use crate::decide::canister::standing;
 use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Hazard, PermittedChange, Plan};
 use crate::model::probe::{Ask, Question};
 use crate::model::state::{Held, Phase, Revision, Slot, State, Wanted};
-use crate::targets::{Finding, ReleaseFacts, Target, TargetError};
+use crate::targets::{Attended, Finding, ReleaseFacts, Story, Target, TargetError};
 use async_trait::async_trait;
 use std::path::PathBuf;
 
@@ -95,7 +97,36 @@ impl Target for Canisters {
     }
 
     async fn evidence(&self) -> Vec<(String, String)> {
-        Vec::new()
+        match self.sites(None).await {
+            Ok(sites) => evidence::gather(&sites, &self.base.secrets).await,
+            Err(error) => vec![(
+                "canisters.txt".to_owned(),
+                format!("could not be read: {error}"),
+            )],
+        }
+    }
+
+    fn attends(&self) -> bool {
+        true
+    }
+
+    async fn attend(
+        &self,
+        held: &Wanted,
+        story: &dyn Story,
+    ) -> Result<Option<Attended>, TargetError> {
+        let rules = attend::Rules {
+            judged: standing::Rules {
+                traps_max: self.settings.traps_max,
+                cycles_days_min: self.settings.cycles_days_min,
+                may_be_stopped: self.settings.when_stopped == WhenStopped::Leave,
+            },
+            stable: self.settings.stable.duration(),
+        };
+        let sites = self.sites(None).await?;
+        let secrets = &self.base.secrets;
+        let attended = attend::attend(&sites, held, &rules, &self.baselines, secrets, story).await;
+        Ok(Some(attended))
     }
 
     async fn question(&self, slot: &Slot, question: &Question) -> Result<Ask, TargetError> {

@@ -11,7 +11,10 @@ const COMPONENT: &[u8] = &[0x00, b'a', b's', b'm', 0x0d, 0x00, 0x01, 0x00];
 /// What such a file is called, and what to do.
 pub(super) fn no_module(bytes: &[u8]) -> BadModule {
     let (found, next) = known(bytes);
-    BadModule::new(format!("found {found}, expected a WebAssembly module"), next)
+    BadModule::new(
+        format!("found {found}, expected a WebAssembly module"),
+        next,
+    )
 }
 
 const CHECK_PATH: &str = "check the setting `wasm` and what the build uploads";
