@@ -16,11 +16,21 @@ pub const NOT_INPUTS: [&str; 6] = ["help", "version", "color", "verbose", "quiet
 pub const TOKEN_INPUT: &str = "github-token";
 /// How clusters are reached: the text or the path of a kubeconfig. Targets read it from the environment.
 pub const KUBECONFIG_INPUT: &str = "kubeconfig";
+/// Who changes canisters: the text or the path of a private key in PEM, and the password of one that is encrypted. Targets
+/// read them from the environment.
+pub const IDENTITY_INPUT: &str = "identity";
+pub const IDENTITY_PASSWORD_INPUT: &str = "identity-password";
 /// Which verb; `rollback` when it is not given.
 pub const VERB_INPUT: &str = "verb";
 
 /// Every input that never becomes an argument.
-const BESIDES_OPTIONS: [&str; 3] = [VERB_INPUT, TOKEN_INPUT, KUBECONFIG_INPUT];
+const BESIDES_OPTIONS: [&str; 5] = [
+    VERB_INPUT,
+    TOKEN_INPUT,
+    KUBECONFIG_INPUT,
+    IDENTITY_INPUT,
+    IDENTITY_PASSWORD_INPUT,
+];
 
 /// Options of which a comma is part of a value: their lists are by line alone.
 const BY_LINE: [&str; 2] = ["probe", "target"];
@@ -42,15 +52,27 @@ fn inputs(env: &Env) -> impl Iterator<Item = (String, &str)> {
 
 /// The kubeconfig that was given as an input: its text, or its path.
 pub fn kubeconfig(env: &Env) -> Option<&str> {
-    inputs(env)
-        .find(|(name, _)| name == KUBECONFIG_INPUT)
-        .map(|(_, value)| value)
+    input(env, KUBECONFIG_INPUT)
+}
+
+/// The identity that was given as an input: the text of its key, or the path.
+pub fn identity(env: &Env) -> Option<&str> {
+    input(env, IDENTITY_INPUT)
+}
+
+/// The password of that key.
+pub fn identity_password(env: &Env) -> Option<&str> {
+    input(env, IDENTITY_PASSWORD_INPUT)
 }
 
 /// The token that was given as an input.
 pub fn token(env: &Env) -> Option<&str> {
+    input(env, TOKEN_INPUT)
+}
+
+fn input<'a>(env: &'a Env, wanted: &str) -> Option<&'a str> {
     inputs(env)
-        .find(|(name, _)| name == TOKEN_INPUT)
+        .find(|(name, _)| name == wanted)
         .map(|(_, value)| value)
 }
 

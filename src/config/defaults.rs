@@ -2,7 +2,8 @@
 //! `docs/config.md` is made from the schema.
 
 use crate::engine::request::{
-    Environment, Guard, Health, Latency, OnInconclusive, OnUnhealthy, Policy, Source,
+    Environment, Guard, Health, Latency, OnInconclusive, OnStateConflict, OnUnhealthy, Policy,
+    Source,
 };
 use std::time::Duration;
 
@@ -82,6 +83,7 @@ pub fn policy() -> Policy {
     Policy {
         on_unhealthy: OnUnhealthy::Rollback,
         on_inconclusive: OnInconclusive::Fail,
+        on_state_conflict: OnStateConflict::Stop,
         allow: Vec::new(),
     }
 }

@@ -96,6 +96,11 @@ pub struct Policy {
     /// What it leads to when the evidence is not enough for a verdict.
     #[schemars(extend("default" = "fail"))]
     pub on_inconclusive: Option<OnInconclusive>,
+    /// Canisters: what is done when a module cannot be put back because the state does not fit it. `stop`: nothing further.
+    /// `snapshot`: the state of before the deploy is put back too, every write since is lost. `skip-pre-upgrade`: the bad
+    /// module is not asked to save its state, what it holds in memory alone is lost.
+    #[schemars(extend("default" = "stop"))]
+    pub on_state_conflict: Option<OnStateConflict>,
     /// Hazards that are accepted, by name: `mutable-tag`, or `mutable-tag:web` for one slot.
     #[schemars(extend("default" = []))]
     pub allow: Option<Vec<String>>,
@@ -122,6 +127,15 @@ pub enum OnInconclusive {
     Fail,
     Pass,
     Rollback,
+}
+
+/// What is done when the state does not fit the release that is put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnStateConflict {
+    Stop,
+    Snapshot,
+    SkipPreUpgrade,
 }
 
 /// What must be so before anything happens.

@@ -53,6 +53,7 @@ impl InHand {
             environment: &operation.request.environment.name,
             way: self.way,
             emergency: operation.request.verb.is_emergency(),
+            on_state_conflict: operation.request.environment.policy.on_state_conflict,
             story: Some(operation),
         }
     }

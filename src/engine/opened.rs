@@ -14,6 +14,7 @@ pub(super) fn open_targets(request: &Request) -> Result<Vec<Box<dyn targets::Tar
         environment: request.process.variables.clone(),
         secrets: request.secrets.clone(),
         net: net_settings(request),
+        state_dir: request.state_dir.clone(),
     };
     let opened = request.environment.targets.iter().map(|target| {
         let mut settings = target.settings.clone();

@@ -113,6 +113,7 @@ pub(super) fn before_facts(operation: &Operation) -> ReleaseFacts<'_> {
         environment: &operation.request.environment.name,
         way: Way::Back,
         emergency: false,
+        on_state_conflict: operation.request.environment.policy.on_state_conflict,
         story: Some(operation),
     }
 }

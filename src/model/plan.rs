@@ -87,6 +87,19 @@ impl fmt::Display for Change {
     }
 }
 
+/// What is done when the state of a slot does not fit the revision that is put back, so that the way back is refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnStateConflict {
+    /// Nothing further: the slot keeps what it holds, and a person decides.
+    #[default]
+    Stop,
+    /// The state of before the deploy is put back too: every write since is lost.
+    Snapshot,
+    /// What the current revision would save of its state is given up: what it holds in memory alone is lost.
+    SkipPreUpgrade,
+}
+
 /// What a change would do beyond changing a revision. Refused unless allowed by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hazard {

@@ -134,6 +134,7 @@ pub(crate) fn facts(release: u64) -> ReleaseFacts<'static> {
         environment: "test",
         way: Way::Back,
         emergency: false,
+        on_state_conflict: crate::model::plan::OnStateConflict::Stop,
         story: None,
     }
 }

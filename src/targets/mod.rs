@@ -21,6 +21,7 @@ use crate::model::ids::{CommitSha, RunId};
 use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::probe::{Ask, Question};
+use crate::model::plan::{Change, Hazard, OnStateConflict, PermittedChange, Plan};
 use crate::model::release::{Pin, Release};
 use crate::model::secret::Secret;
 use crate::model::sighting::Sighting;
@@ -260,6 +261,8 @@ pub struct ReleaseFacts<'a> {
     pub way: Way,
     /// `--emergency`: the target may go further than a rollout would, step by step.
     pub emergency: bool,
+    /// What is done when the state of a slot does not fit what is put back.
+    pub on_state_conflict: OnStateConflict,
     /// Who is told how a change goes.
     pub story: Option<&'a dyn Story>,
 }
@@ -319,6 +322,8 @@ pub struct Base {
     pub secrets: Vec<Secret>,
     /// How connections are made.
     pub net: crate::net::Settings,
+    /// Where a target may keep what it must know in a later run. Absolute; need not exist yet.
+    pub state_dir: PathBuf,
 }
 
 /// Opens a target: its name, its settings without `name` and `kind`, and the base.

@@ -113,6 +113,51 @@ fn a_kubeconfig_is_a_secret_and_a_path_is_not() {
     assert_eq!(target("deploy/kubeconfig").secrets.len(), 1);
 }
 
+/// The key of an identity and its password are inputs that never become arguments; every line of the key is masked, also where a
+/// secret store wrote its line breaks as `\n`.
+#[test]
+fn an_identity_is_a_secret_and_a_path_is_not() {
+    let secrets = |inputs: &[(&str, &str)]| {
+        let step = Step::workflow().with("INPUT_TARGET", "directory:/srv/web");
+        let step = inputs
+            .iter()
+            .fold(step, |step, (name, value)| step.with(name, value));
+        let request = step.request(&[]);
+        assert!(!format!("{request:?}").contains("hunter2"));
+        let secrets = request.secrets.iter();
+        secrets.map(|secret| secret.expose().to_owned()).collect::<Vec<_>>()
+    };
+    let key = "-----BEGIN PRIVATE KEY-----\nhunter2hunter2\nAB==\n-----END PRIVATE KEY-----\n";
+    let masked = [
+        "ghs_input",
+        "-----BEGIN PRIVATE KEY-----",
+        "hunter2hunter2",
+        "-----END PRIVATE KEY-----",
+    ];
+    assert_eq!(secrets(&[("INPUT_IDENTITY", key)]), masked);
+    assert_eq!(secrets(&[("DFX_IDENTITY_PEM", key)]), masked);
+    let password = [("INPUT_IDENTITY", key), ("INPUT_IDENTITY-PASSWORD", "pw")];
+    assert!(secrets(&password).contains(&"pw".to_owned()));
+    let one_line = key.trim().replace('\n', "\\n");
+    let found = secrets(&[("INPUT_IDENTITY", &one_line)]);
+    assert!(found.contains(&one_line) && found.contains(&"hunter2hunter2".to_owned()));
+    assert_eq!(secrets(&[("INPUT_IDENTITY", "deploy/identity.pem")]).len(), 1);
+}
+
+#[test]
+fn a_state_conflict_has_a_policy() {
+    use lastgood::engine::request::OnStateConflict;
+    let policy = |value: &str| {
+        let step = Step::workflow()
+            .with("INPUT_TARGET", "directory:/srv/web")
+            .with("INPUT_ON-STATE-CONFLICT", value);
+        step.request(&[]).environment.policy.on_state_conflict
+    };
+    assert_eq!(policy(""), OnStateConflict::Stop);
+    assert_eq!(policy("snapshot"), OnStateConflict::Snapshot);
+    assert_eq!(policy("skip-pre-upgrade"), OnStateConflict::SkipPreUpgrade);
+}
+
 #[test]
 fn typed_arguments_win_over_inputs() {
     let step = Step::workflow().with("INPUT_VERB", "list");

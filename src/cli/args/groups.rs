@@ -2,7 +2,7 @@
 
 use super::probe::ProbeArg;
 use super::values::{Color, TargetArg};
-use crate::config::file::{OnInconclusive, OnUnhealthy};
+use crate::config::file::{OnInconclusive, OnStateConflict, OnUnhealthy};
 use crate::config::units::Time;
 use crate::model::ids::{RepoName, RunId};
 use crate::model::payload::Digest;
@@ -134,7 +134,7 @@ pub struct TargetArgs {
     #[arg(
         long,
         value_name = "TARGET",
-        help = "Without config: directory:/srv/web, kubernetes:CONTEXT@shop/deployment/web"
+        help = "Without config: directory:/srv/web, kubernetes:CONTEXT@shop/deployment/web, canister:ic@user_service"
     )]
     pub target: Vec<TargetArg>,
 }
@@ -192,4 +192,7 @@ pub struct PolicyArgs {
     /// What a lack of evidence leads to [default: fail]
     #[arg(long, value_name = "WHAT")]
     pub on_inconclusive: Option<OnInconclusive>,
+    /// Canisters whose state does not fit what is put back [default: stop]
+    #[arg(long, value_name = "WHAT", hide_short_help = true)]
+    pub on_state_conflict: Option<OnStateConflict>,
 }

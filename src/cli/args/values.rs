@@ -72,10 +72,10 @@ pub struct TargetArg {
 impl FromStr for TargetArg {
     type Err = String;
 
-    /// The settings of `directory` are its path, those of `kubernetes` a cluster and slots; those of any kind may be a JSON
-    /// object.
+    /// The settings of `directory` are its path, those of `kubernetes` a cluster and slots, those of `canister` a network and
+    /// canisters; those of any kind may be a JSON object.
     fn from_str(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "directory:PATH, kubernetes:CONTEXT@NAMESPACE/KIND/NAME or \
+        const EXPECTED: &str = "directory:PATH, kubernetes:CONTEXT@NAMESPACE/KIND/NAME, canister:NETWORK@NAME or \
              KIND:{\"setting\": \"value\"}, with or without NAME= before it";
         let (head, value) = text.split_once(':').ok_or(EXPECTED)?;
         let (name, kind) = match head.split_once('=') {
@@ -100,6 +100,7 @@ impl FromStr for TargetArg {
             match kind {
                 "directory" => serde_json::Map::from_iter([("path".to_owned(), value.into())]),
                 "kubernetes" => cluster_and_slots(value)?,
+                "canister" => network_and_canisters(value)?,
                 _ => {
                     return Err(format!(
                         "{kind}:{{…}} with the settings as a JSON object (only directory takes a plain path)"
@@ -152,6 +153,31 @@ fn cluster_and_slots(text: &str) -> Result<serde_json::Map<String, serde_json::V
         (key.to_owned(), cluster.into()),
         ("namespace".to_owned(), namespace.into()),
         ("slots".to_owned(), slots.into()),
+    ]))
+}
+
+/// `NETWORK@NAME_OR_ID[,NAME_OR_ID…]`. `NETWORK` is `ic`, `local`, a name or an address; it may hold any character, names and ids
+/// hold no `@`.
+fn network_and_canisters(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    let (network, canisters) = match text.rsplit_once('@') {
+        Some((network, canisters)) if !network.is_empty() => (network, canisters),
+        Some(_) | None => {
+            return Err(
+                "canister:NETWORK@NAME: the network must be named, by ic, local, a name in dfx.json or icp.yaml, or an address"
+                    .to_owned(),
+            );
+        }
+    };
+    let canisters: Vec<&str> = canisters.split(',').map(str::trim).collect();
+    if canisters.iter().any(|canister| canister.is_empty()) {
+        return Err(
+            "names or ids of canisters after the @, such as canister:ic@user_service,rrkah-fqaaa-aaaaa-aaaaq-cai"
+                .to_owned(),
+        );
+    }
+    Ok(serde_json::Map::from_iter([
+        ("network".to_owned(), network.into()),
+        ("canisters".to_owned(), canisters.into()),
     ]))
 }
 
@@ -296,6 +322,30 @@ mod tests {
                 expected.contains("shop/deployment/web"),
                 "{wrong}: {expected}"
             );
+        }
+    }
+
+    #[test]
+    fn a_network_and_its_canisters_are_said_in_one_word() {
+        let check = |text: &str, wanted: serde_json::Value| {
+            let read = network_and_canisters(text).unwrap();
+            assert_eq!(serde_json::Value::Object(read), wanted, "{text}");
+        };
+        check(
+            "ic@user_service, rrkah-fqaaa-aaaaa-aaaaq-cai",
+            serde_json::json!({"network": "ic", "canisters": ["user_service", "rrkah-fqaaa-aaaaa-aaaaq-cai"]}),
+        );
+        check(
+            "http://127.0.0.1:4943@web",
+            serde_json::json!({"network": "http://127.0.0.1:4943", "canisters": ["web"]}),
+        );
+        for unnamed in ["user_service", "@user_service"] {
+            let expected = network_and_canisters(unnamed).unwrap_err();
+            assert!(expected.contains("the network must be named"), "{expected}");
+        }
+        for empty in ["ic@", "ic@a,,b", "ic@,a", "ic@a,"] {
+            let expected = network_and_canisters(empty).unwrap_err();
+            assert!(expected.contains("names or ids"), "{empty}: {expected}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::groups::{
 };
 use super::values::{self, NumberedArg, RevisionArg};
 use super::{Parts, help};
-use crate::config::file::OnInconclusive;
+use crate::config::file::{OnInconclusive, OnStateConflict};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -71,6 +71,14 @@ pub struct Rollback {
     /// What a lack of evidence about the release that was put back leads to: fail (default) or pass
     #[arg(long, value_name = "WHAT", help_heading = "Policy")]
     pub on_inconclusive: Option<OnInconclusive>,
+    /// Canisters whose state does not fit what is put back [default: stop]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        help_heading = "Policy",
+        hide_short_help = true
+    )]
+    pub on_state_conflict: Option<OnStateConflict>,
     #[command(flatten)]
     pub source: SourceArgs,
     #[command(flatten)]
@@ -108,7 +116,7 @@ pub struct Watch {
         long,
         value_name = "FILE",
         help_heading = "Release",
-        conflicts_with_all = ["on_unhealthy", "on_inconclusive", "dry_run", "slot", "probe", "target"]
+        conflicts_with_all = ["on_unhealthy", "on_inconclusive", "on_state_conflict", "dry_run", "slot", "probe", "target"]
     )]
     pub replay: Option<PathBuf>,
     #[command(flatten)]
@@ -203,6 +211,7 @@ impl Verb {
                 changes: verb.changes,
                 policy: PolicyArgs {
                     on_inconclusive: verb.on_inconclusive,
+                    on_state_conflict: verb.on_state_conflict,
                     ..PolicyArgs::default()
                 },
             },

@@ -20,7 +20,8 @@ use crate::cli::args::{Cli, Color, Parts};
 use crate::cli::env::Env;
 use crate::cli::usage::{self, Spelling};
 use crate::engine::request::{
-    Environment, Guard, OnInconclusive, OnUnhealthy, Output, Policy, Process, Request,
+    Environment, Guard, OnInconclusive, OnStateConflict, OnUnhealthy, Output, Policy, Process,
+    Request,
 };
 use crate::model::outcome::Failure;
 use std::path::PathBuf;
@@ -185,6 +186,12 @@ fn policy(scope: &Scope<'_>) -> Result<Policy, Failure> {
             Some(file::OnInconclusive::Pass) => OnInconclusive::Pass,
             Some(file::OnInconclusive::Rollback) => OnInconclusive::Rollback,
             None => default.on_inconclusive,
+        },
+        on_state_conflict: match typed.on_state_conflict.or(written.on_state_conflict) {
+            Some(file::OnStateConflict::Stop) => OnStateConflict::Stop,
+            Some(file::OnStateConflict::Snapshot) => OnStateConflict::Snapshot,
+            Some(file::OnStateConflict::SkipPreUpgrade) => OnStateConflict::SkipPreUpgrade,
+            None => default.on_state_conflict,
         },
         allow,
     })

@@ -10,6 +10,9 @@ use serde_json::Value;
 /// Settings of targets that name an environment variable which holds a secret.
 const NAMED_BY: [&str; 3] = ["kubeconfig-from", "token-from", "registry-auth-from"];
 
+/// Where workflows keep the private key of an identity, also when no setting names it.
+const USUAL_IDENTITY: &str = "DFX_IDENTITY_PEM";
+
 /// Keys of a kubeconfig and of a docker `config.json` whose values are secret. The rest of either (addresses, names,
 /// certificates) is not, and masking it would make every message unreadable.
 const SECRET_KEYS: [&str; 11] = [
@@ -61,7 +64,37 @@ pub(super) fn all(env: &Env, token: Option<&Secret>, environment: &Environment) 
             }
         }
     }
+    for part in of_identities(env, environment) {
+        let secret = Secret::new(part);
+        if !secrets.contains(&secret) {
+            secrets.push(secret);
+        }
+    }
     secrets
+}
+
+/// Private keys line by line, and their passwords whole.
+fn of_identities(env: &Env, environment: &Environment) -> Vec<String> {
+    let named = |key: &'static str| {
+        let settings = environment.targets.iter();
+        settings.filter_map(move |target| env.get(target.settings.get(key)?.as_str()?))
+    };
+    let is_key = |text: &&str| text.contains('\n') || text.contains("-----");
+    let typed = action::identity(env).filter(is_key);
+    let mut parts = Vec::new();
+    for text in named("identity-from")
+        .chain(typed)
+        .chain(env.get(USUAL_IDENTITY))
+    {
+        // As it stands, and as it is once a `\n` of a secret store became a line break.
+        lines(text, &mut parts);
+        lines(&text.replace("\\r", "").replace("\\n", "\n"), &mut parts);
+    }
+    let passwords = named("identity-password-from").chain(action::identity_password(env));
+    for password in passwords {
+        lines(password, &mut parts);
+    }
+    parts
 }
 
 /// What is secret in a text: of a mapping the values of secret keys, of anything else every line that says something.

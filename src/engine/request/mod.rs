@@ -6,6 +6,7 @@ mod place;
 mod probe;
 
 pub use crate::decide::mitigate::{OnInconclusive, OnUnhealthy};
+pub use crate::model::plan::OnStateConflict;
 pub use place::{Origin, TargetSettings};
 pub use probe::{Means, Page, Probe, Query};
 
@@ -253,6 +254,8 @@ pub enum Latency {
 pub struct Policy {
     pub on_unhealthy: OnUnhealthy,
     pub on_inconclusive: OnInconclusive,
+    /// What is done when the state of a slot does not fit what is put back.
+    pub on_state_conflict: OnStateConflict,
     /// Hazard names, optionally `name:slot`.
     pub allow: Vec<String>,
 }

@@ -55,6 +55,7 @@ fn request(dir: &Path) -> Request {
             policy: Policy {
                 on_unhealthy: OnUnhealthy::Rollback,
                 on_inconclusive: OnInconclusive::Fail,
+                on_state_conflict: crate::model::plan::OnStateConflict::Stop,
                 allow: Vec::new(),
             },
             guard: Guard::default(),
@@ -169,6 +170,7 @@ fn facts(operation: &Operation, way: Way, emergency: bool) -> ReleaseFacts<'_> {
         environment: "production",
         way,
         emergency,
+        on_state_conflict: crate::model::plan::OnStateConflict::Stop,
         story: Some(operation),
     }
 }

@@ -85,6 +85,7 @@ async fn pin(
         environment: &request.environment.name,
         way: Way::Forward,
         emergency: false,
+        on_state_conflict: request.environment.policy.on_state_conflict,
         story: None,
     };
     let given = |slot: &Slot| {

@@ -135,6 +135,7 @@ fn facts(manifest: Option<&Release>, way: Way) -> ReleaseFacts<'_> {
         environment: "prod",
         way,
         emergency: false,
+        on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
         story: None,
     }
 }

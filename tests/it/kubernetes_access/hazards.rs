@@ -25,6 +25,7 @@ async fn hazards(target: &dyn Target, slot: &str) -> Vec<Hazard> {
         environment: "production",
         way: Way::Back,
         emergency: false,
+        on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
         story: None,
     };
     target.hazards(&plan, &facts).await.unwrap()

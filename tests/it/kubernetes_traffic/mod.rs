@@ -85,6 +85,7 @@ fn facts<'a>(told: &'a Told, manifest: Option<&'a Release>) -> ReleaseFacts<'a> 
         environment: "production",
         way: Way::Back,
         emergency: false,
+        on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
         story: Some(told),
     }
 }

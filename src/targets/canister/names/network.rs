@@ -67,11 +67,13 @@ pub(super) fn find(settings: &Settings, project: &Project) -> Result<NetworkName
     })?;
     let given = match (&settings.root_key, &definition.root_key) {
         (Some(hex), _) => {
-            Some(RootKey::from_hex(hex).map_err(|what| BadSettings::new("root-key", what))?)
+            Some(RootKey::from_text(hex).map_err(|what| BadSettings::new("root-key", what))?)
         }
+        // Whether a network may be asked for its own key is decided here, not by a file.
+        (None, Some(word)) if word == "fetch" => None,
         (None, Some(hex)) => {
             let from = &definition.from;
-            let key = RootKey::from_hex(hex);
+            let key = RootKey::from_text(hex);
             Some(key.map_err(|what| wrong(format!("{from}, root key of {name}: {what}")))?)
         }
         (None, None) => None,
@@ -338,7 +340,14 @@ fn managed(written: &Value) -> Option<String> {
         return Some(format!("http://{ICP_HOST}:{port}"));
     }
     let gateway = &written["gateway"];
-    let host = gateway["bind"].as_str().or(gateway["host"].as_str());
+    // The gateway answers to its domains; `localhost` unless it was told others.
+    let domains = gateway["domains"].as_array();
+    let is_here = |name: &&str| *name == ICP_HOST || name.ends_with(".localhost");
+    let domain = domains.and_then(|names| names.iter().filter_map(Value::as_str).find(is_here));
+    let host = match domains {
+        Some(_) => domain.or(gateway["bind"].as_str()),
+        None => gateway["bind"].as_str().filter(|bind| *bind != "127.0.0.1"),
+    };
     let port = gateway["port"].as_u64().unwrap_or(ICP_PORT);
     let port = u16::try_from(port).ok().filter(|port| 0 < *port)?;
     let host = host.map_or_else(|| ICP_HOST.to_owned(), reachable);

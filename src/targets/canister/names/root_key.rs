@@ -1,4 +1,4 @@
-//! The root key of a network as people write it: hex of its DER form. No network is asked for one here.
+//! The root key of a network as people write it: hex of its DER form, or a word. No network is asked for one here.
 
 use crate::targets::canister::network::RootKey;
 
@@ -9,10 +9,14 @@ impl RootKey {
 
     const DER_LEN: usize = 133;
 
-    /// Reads a key as `icp network status` prints it. The error says what was found and what was expected.
-    pub(in super::super) fn from_hex(text: &str) -> Result<Self, String> {
+    /// Reads a key in hex, as `icp network status` prints it, or the word `mainnet`. The error says what was found and what was
+    /// expected.
+    pub(in super::super) fn from_text(text: &str) -> Result<Self, String> {
         let expected = "expected 266 hex digits: the key in DER, as `icp network status` prints it";
         let text = text.trim();
+        if text == "mainnet" {
+            return Ok(Self::Mainnet);
+        }
         let digits = text.strip_prefix("0x").unwrap_or(text);
         let bytes: Option<Vec<u8>> = digits
             .as_bytes()

@@ -30,8 +30,8 @@ pub(crate) struct Settings {
     /// `.icp/{data,cache}/mappings/NETWORK.ids.json` of the repository, which must not contradict each other.
     #[serde(default)]
     pub(crate) ids: Option<String>,
-    /// The root key of a network other than `ic`, in hex (DER, 133 bytes), that its answers are verified with. Default: the one in
-    /// `icp.yaml`. A network on this machine may be asked for it; any other must have one.
+    /// The root key of a network other than `ic`, in hex (DER, 133 bytes), that its answers are verified with; `mainnet` for another
+    /// way to the mainnet. Default: the one in `icp.yaml`. A network on this machine may be asked for it; any other must have one.
     #[serde(default)]
     pub(crate) root_key: Option<String>,
 
@@ -161,7 +161,7 @@ fn check_network(settings: &Settings) -> Result<(), BadSettings> {
             "root-key",
             "found a root key for ic, expected none: the key of the mainnet is built in",
         )),
-        Some(hex) => RootKey::from_hex(hex)
+        Some(hex) => RootKey::from_text(hex)
             .map(|_key| ())
             .map_err(|what| BadSettings::new("root-key", what)),
         None => Ok(()),

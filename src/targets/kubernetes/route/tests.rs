@@ -140,6 +140,7 @@ fn facts(manifest: Option<&Release>) -> ReleaseFacts<'_> {
         environment: "production",
         way: Way::Back,
         emergency: false,
+        on_state_conflict: crate::model::plan::OnStateConflict::Stop,
         story: None,
     }
 }
