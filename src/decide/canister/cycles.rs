@@ -29,15 +29,22 @@ pub struct Account {
     pub idle_per_day: u128,
     /// Seconds of idle burn that must be left.
     pub freezing_threshold_s: u128,
-    /// Bytes that are paid for, snapshots included.
-    pub memory_bytes: u128,
 }
 
 /// What is to be paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     pub install: bool,
-    pub snapshot: bool,
+    pub snapshot: Option<Snapshot>,
+}
+
+/// A snapshot that would be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot {
+    /// About as large as the canister without its snapshots.
+    pub bytes: u128,
+    /// Whether it takes the place of another one: then hardly more memory is paid for.
+    pub replaces: bool,
 }
 
 /// Whether it can be paid for.
@@ -80,17 +87,19 @@ impl Account {
         if needs.install {
             price = price.saturating_add(INSTALL_CYCLES);
         }
-        if needs.snapshot {
-            // A snapshot is as large as the canister at most, and is paid for as memory, so that the limit rises.
-            let stored = self
-                .memory_bytes
-                .saturating_mul(GIB_SECOND_CYCLES)
-                .saturating_mul(self.freezing_threshold_s)
-                .saturating_div(GIB);
+        if let Some(snapshot) = needs.snapshot {
             price = price
                 .saturating_add(SNAPSHOT_CYCLES)
-                .saturating_add(self.memory_bytes)
-                .saturating_add(stored);
+                .saturating_add(snapshot.bytes);
+            if !snapshot.replaces {
+                // It is paid for as memory, so that the freezing limit rises.
+                let stored = snapshot
+                    .bytes
+                    .saturating_mul(GIB_SECOND_CYCLES)
+                    .saturating_mul(self.freezing_threshold_s)
+                    .saturating_div(GIB);
+                price = price.saturating_add(stored);
+            }
         }
         price
     }
@@ -141,11 +150,14 @@ mod tests {
 
     const ALL: Needs = Needs {
         install: true,
-        snapshot: true,
+        snapshot: Some(Snapshot {
+            bytes: 1 << 30,
+            replaces: false,
+        }),
     };
     const INSTALL: Needs = Needs {
         install: true,
-        snapshot: false,
+        snapshot: None,
     };
 
     /// A canister of 1 GiB on a subnet of 13 nodes: 127 000 cycles a second, 30 days of them must be left.
@@ -155,7 +167,6 @@ mod tests {
             reserved: 0,
             idle_per_day: 127_000 * 86_400,
             freezing_threshold_s: 30 * 86_400,
-            memory_bytes: 1 << 30,
         }
     }
 
@@ -204,6 +215,15 @@ mod tests {
             Pays::MayFail { .. }
         ));
         assert_eq!(account(2_000_000_000_000).pays(ALL), Pays::Enough);
+        // One in the place of another does not.
+        let replaced = Needs {
+            install: true,
+            snapshot: Some(Snapshot {
+                bytes: 1 << 30,
+                replaces: true,
+            }),
+        };
+        assert_eq!(account(900_000_000_000).pays(replaced), Pays::Enough);
     }
 
     #[test]
@@ -213,7 +233,6 @@ mod tests {
             reserved: 0,
             idle_per_day: 0,
             freezing_threshold_s: 30 * 86_400,
-            memory_bytes: 1 << 30,
         };
         assert_eq!(free.pays(ALL), Pays::Enough);
     }
@@ -230,11 +249,11 @@ mod tests {
         #[test]
         fn more_cycles_never_pay_for_less(
             balance in any::<u128>(), more in any::<u64>(), reserved in any::<u128>(), idle in any::<u128>(),
-            threshold in any::<u64>(), memory in any::<u128>(), install in any::<bool>(), snapshot in any::<bool>(),
+            threshold in any::<u64>(), install in any::<bool>(), snapshot in proptest::option::of((any::<u128>(), any::<bool>())),
         ) {
             let account = Account {
                 balance, reserved, idle_per_day: idle,
-                freezing_threshold_s: u128::from(threshold), memory_bytes: memory,
+                freezing_threshold_s: u128::from(threshold),
             };
             let richer = Account { balance: balance.saturating_add(u128::from(more)), ..account };
             let rank = |pays| match pays {
@@ -242,6 +261,7 @@ mod tests {
                 Pays::MayFail { .. } => 1,
                 Pays::Enough => 2,
             };
+            let snapshot = snapshot.map(|(bytes, replaces)| Snapshot { bytes, replaces });
             let needs = Needs { install, snapshot };
             prop_assert!(rank(richer.pays(needs)) >= rank(account.pays(needs)));
             prop_assert!(account.days_until_frozen() <= richer.days_until_frozen());

@@ -7,6 +7,8 @@ mod call;
 mod certified;
 mod error;
 mod evidence;
+mod guard;
+mod hazards;
 mod identity;
 mod interface;
 mod logs;
@@ -15,7 +17,10 @@ mod management;
 mod module;
 mod names;
 mod network;
+mod observe;
+mod preflight;
 mod reader;
+mod release;
 mod reply;
 mod settings;
 mod site;
@@ -28,10 +33,13 @@ use crate::model::state::Slot;
 use candid::Principal;
 use identity::Caller;
 use indexmap::IndexMap;
+use module::Facts;
 use names::NetworkName;
 use network::Network;
 use settings::Settings;
 use site::Site;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use tokio::sync::OnceCell;
 
 /// JSON Schema of the settings.
@@ -61,6 +69,8 @@ struct Canisters {
     baselines: look::Baselines,
     /// Connected when it is first needed: opening a target contacts nothing.
     network: OnceCell<(Network, Caller)>,
+    /// What the modules of the release are like, once it is known which release it is.
+    modules: Mutex<BTreeMap<Slot, Facts>>,
 }
 
 /// One canister as the settings name it.
@@ -92,6 +102,7 @@ impl Canisters {
             members,
             baselines: look::Baselines::default(),
             network: OnceCell::new(),
+            modules: Mutex::default(),
         })
     }
 
@@ -100,6 +111,7 @@ impl Canisters {
         self.network
             .get_or_try_init(|| async {
                 let caller = identity::caller(&self.settings, &self.base)?;
+                guard::check_principal(caller.principal(), self.settings.principal.as_deref())?;
                 let network = Network::connect(
                     &self.place.name,
                     &self.place.url,

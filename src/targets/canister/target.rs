@@ -1,17 +1,23 @@
 //! The `canister` target as the engine sees it. Everything is done in the files beside this one.
 
+use super::hazards::{self, Install, Planned, Prospect};
+use super::identity::Caller;
+use super::module::{self, Facts};
+use super::preflight::{self, Examined};
 use super::settings::WhenStopped;
 use super::site::Site;
-use super::wire::Running;
-use super::{Canisters, ask, attend, certified, evidence};
+use super::{Canisters, Member, ask, attend, evidence, guard, observe, release};
+use crate::decide::canister::mode::Asked;
 use crate::decide::canister::standing;
 use crate::model::payload::{Measured, Payloads, Verified};
-use crate::model::plan::{Hazard, PermittedChange, Plan};
+use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::probe::{Ask, Question};
-use crate::model::state::{Held, Phase, Revision, Slot, State, Wanted};
+use crate::model::state::{Held, Revision, Slot, State, Wanted};
 use crate::targets::{Attended, Finding, ReleaseFacts, Story, Target, TargetError};
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{MutexGuard, PoisonError};
 
 #[async_trait]
 impl Target for Canisters {
@@ -42,43 +48,102 @@ impl Target for Canisters {
             .unwrap_or_default()
     }
 
+    async fn guard(&self) -> Result<(), TargetError> {
+        let sites = self.sites(None).await?;
+        for line in guard::guard(&sites).await? {
+            tracing::info!("{line}");
+        }
+        Ok(())
+    }
+
     async fn wanted(
         &self,
-        _release: &ReleaseFacts<'_>,
+        release: &ReleaseFacts<'_>,
         payloads: &Payloads<Measured>,
     ) -> Result<Wanted, TargetError> {
         let mut wanted = Wanted::new();
         for slot in self.members.keys() {
-            if let Some(payload) = payloads.of(slot) {
-                wanted.insert(slot.clone(), Revision(payload.digest.to_string()));
+            let payload = payloads.of(slot);
+            let Some(revision) = release::revision(slot, release.pinned(slot), payload)? else {
+                continue;
+            };
+            if let Some(payload) = payload {
+                let module = module::read(&payload.path).await?;
+                self.modules().insert(slot.clone(), module.facts);
             }
+            wanted.insert(slot.clone(), revision);
         }
         Ok(wanted)
     }
 
     async fn observe(&self) -> Result<State, TargetError> {
-        let mut state = State::new();
-        for site in self.sites(None).await? {
-            state.insert(site.slot.clone(), held(&site).await?);
-        }
-        Ok(state)
+        let sites = self.sites(None).await?;
+        let seen = observe::all(&sites).await?;
+        let held = seen
+            .iter()
+            .map(|seen| seen.held(self.settings.when_stopped));
+        let slots = sites.iter().map(|site| site.slot.clone());
+        Ok(slots.zip(held).collect())
     }
 
     async fn observe_one(&self, slot: &Slot) -> Result<Option<Held>, TargetError> {
         let site = self.site(slot, None).await?;
-        held(&site).await.map(Some)
+        let seen = observe::one(&site).await?;
+        Ok(Some(seen.held(self.settings.when_stopped)))
     }
 
     async fn hazards(
         &self,
-        _plan: &Plan,
-        _facts: &ReleaseFacts<'_>,
+        plan: &Plan,
+        facts: &ReleaseFacts<'_>,
     ) -> Result<Vec<Hazard>, TargetError> {
-        Ok(Vec::new())
+        let modules = self.modules().clone();
+        let mut prospects = Vec::new();
+        for change in &plan.changes {
+            let slot = change.slot();
+            let site = self.site(slot, facts.story).await?;
+            let planned = match change {
+                Change::Start { .. } => Planned::Start,
+                Change::Install { .. } => Planned::Install(Install {
+                    module: modules.get(slot),
+                    asked: self.member(slot)?.1.asked(),
+                    snapshots: self.own_snapshots(&site),
+                }),
+            };
+            prospects.push(Prospect {
+                site,
+                change: planned,
+                way: facts.way,
+            });
+        }
+        hazards::hazards(&prospects).await
     }
 
-    async fn preflight(&self, _payloads: &Payloads<Verified>) -> Vec<Finding> {
-        Vec::new()
+    async fn preflight(&self, payloads: &Payloads<Verified>) -> Vec<Finding> {
+        let (caller, sites) = match (self.connected().await, self.sites(None).await) {
+            (Ok((_network, caller)), Ok(sites)) => (caller, sites),
+            (Err(error), _) | (_, Err(error)) => {
+                return vec![preflight::finding_of("network", error)];
+            }
+        };
+        let from = match caller {
+            Caller::Known(known) => Some(known.from.as_str()),
+            Caller::Anonymous => None,
+        };
+        let mut findings = vec![preflight::identity(caller.principal(), from)];
+        let examined: Vec<Examined<'_>> = sites
+            .iter()
+            .zip(self.members.values())
+            .map(|(site, member)| Examined {
+                site: *site,
+                payload: payloads.of(site.slot),
+                asked: member.asked(),
+                snapshots: self.own_snapshots(site),
+                days_min: self.settings.cycles_days_min,
+            })
+            .collect();
+        findings.extend(preflight::findings(&examined).await);
+        findings
     }
 
     async fn apply(
@@ -121,7 +186,7 @@ impl Target for Canisters {
                 cycles_days_min: self.settings.cycles_days_min,
                 may_be_stopped: self.settings.when_stopped == WhenStopped::Leave,
             },
-            stable: self.settings.stable.duration(),
+            stable: self.settings.stable.0,
         };
         let sites = self.sites(None).await?;
         let secrets = &self.base.secrets;
@@ -139,21 +204,24 @@ impl Target for Canisters {
     }
 }
 
-async fn held(site: &Site<'_>) -> Result<Held, TargetError> {
-    let failed = |error: super::call::CallError| TargetError::Unreachable {
-        what: format!("{}: {error}", site.slot),
-    };
-    let certified = certified::read(site.network, site.id)
-        .await
-        .map_err(failed)?;
-    let status = site.management().status().await.map_err(failed)?;
-    let hash = certified.and_then(|certified| certified.module_hash);
-    Ok(Held {
-        revision: hash.map(|hash| Revision(hash.to_string())),
-        phase: match status.status {
-            Some(Running::Running) | None => Phase::Running,
-            Some(Running::Stopping) => Phase::Moving,
-            Some(Running::Stopped) => Phase::Stopped,
-        },
-    })
+impl Canisters {
+    fn modules(&self) -> MutexGuard<'_, BTreeMap<Slot, Facts>> {
+        self.modules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ids of the snapshots that we took of a canister; `None`: none is to be taken.
+    fn own_snapshots(&self, _site: &Site<'_>) -> Option<Vec<Vec<u8>>> {
+        (0 < self.settings.snapshots).then(Vec::new)
+    }
+}
+
+impl Member {
+    /// Whether the settings ask for a reinstall; that the id typed there is this canister's was checked when they were read.
+    fn asked(&self) -> Asked {
+        if self.settings.reinstall.is_some() {
+            Asked::Reinstall
+        } else {
+            Asked::KeepState
+        }
+    }
 }

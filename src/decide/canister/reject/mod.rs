@@ -67,11 +67,11 @@ pub enum Hook {
 /// done. What is not known is passed on raw, with what its class advises.
 pub fn explain(code: Option<&str>, class: u8, message: &str, step: Step) -> Explained {
     let number = number(code, message);
-    let said = text::cut(message);
+    let said = cut(message);
     let Some(known) = number.and_then(|number| table::known(number, &said, step)) else {
         return unknown(code, class, &said);
     };
-    let code = code.map_or_else(|| format!("IC{:04}", number.unwrap_or(0)), text::cut);
+    let code = code.map_or_else(|| format!("IC{:04}", number.unwrap_or(0)), cut);
     let meaning = if said.is_empty() || known.says_it_all {
         format!("{} ({code})", known.meaning)
     } else {
@@ -86,7 +86,7 @@ pub fn explain(code: Option<&str>, class: u8, message: &str, step: Step) -> Expl
 
 fn unknown(code: Option<&str>, class: u8, said: &str) -> Explained {
     let name = match code {
-        Some(code) => text::cut(code),
+        Some(code) => cut(code),
         None => format!("rejected, class {class}"),
     };
     let meaning = if said.is_empty() {

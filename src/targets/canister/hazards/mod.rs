@@ -1,0 +1,317 @@
+//! The last look before canisters are changed: whether we may, whether they can pay, how each module goes in, whether a snapshot
+//! can be taken first. What would lose data is a hazard, what cannot work is refused, everything else is told. Changes nothing.
+
+mod story;
+
+use super::call::CallError;
+use super::certified;
+use super::error;
+use super::module::Facts;
+use super::observe::{self, Seen, Told};
+use super::site::Site;
+use super::wire::Status;
+use crate::decide::canister::cycles::{Cycles, Needs, Pays, Snapshot};
+use crate::decide::canister::mode::{self, Asked, Mode, Persistence};
+use crate::decide::canister::reject::{self, Step};
+use crate::model::plan::Hazard;
+use crate::targets::{TargetError, Way};
+use futures_util::stream::{self, StreamExt as _};
+pub(super) use story::{cycles_line, top_up};
+
+/// Snapshots that a canister can have (`MAX_NUMBER_OF_SNAPSHOTS_PER_CANISTER` in `rs/config` of dfinity/ic).
+pub(super) const SNAPSHOTS_MAX: usize = 10;
+
+/// The custom section by which modules of the two kinds of persistence are told apart.
+const ENHANCED: &str = "enhanced-orthogonal-persistence";
+
+/// Canisters that are looked at at once.
+const PARALLEL: usize = 8;
+
+/// A canister that a plan would change.
+#[derive(Debug, Clone)]
+pub(super) struct Prospect<'a> {
+    pub(super) site: Site<'a>,
+    pub(super) change: Planned<'a>,
+    pub(super) way: Way,
+}
+
+/// What the plan does with it.
+#[derive(Debug, Clone)]
+pub(super) enum Planned<'a> {
+    Start,
+    Install(Install<'a>),
+}
+
+/// What is known of an install before it is made.
+#[derive(Debug, Clone)]
+pub(super) struct Install<'a> {
+    /// What the module is like. `None`: it is not at hand.
+    pub(super) module: Option<&'a Facts>,
+    pub(super) asked: Asked,
+    /// Ids of the snapshots that we took of this canister. `None`: none is to be taken.
+    pub(super) snapshots: Option<Vec<Vec<u8>>>,
+}
+
+/// Looks at every canister that a plan would change, and tells their stories in the order of the plan.
+///
+/// # Errors
+/// `Refused` when one cannot be changed: we are no controller, or it is below its freezing limit.
+pub(super) async fn hazards(prospects: &[Prospect<'_>]) -> Result<Vec<Hazard>, TargetError> {
+    let mut looks = Vec::new();
+    for prospect in prospects {
+        looks.push(look(prospect));
+    }
+    let found: Vec<_> = stream::iter(looks).buffered(PARALLEL).collect().await;
+    let mut hazards = Vec::new();
+    for (prospect, found) in prospects.iter().zip(found) {
+        let found = found?;
+        for line in &found.lines {
+            prospect.site.tell(line);
+        }
+        hazards.extend(found.hazards);
+    }
+    Ok(hazards)
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    hazards: Vec<Hazard>,
+    lines: Vec<String>,
+}
+
+impl Found {
+    fn hazard(&mut self, site: &Site<'_>, name: &str, what: impl Into<String>) {
+        self.hazards.push(Hazard {
+            slot: site.slot.clone(),
+            name: name.to_owned(),
+            what: what.into(),
+        });
+    }
+}
+
+async fn look(prospect: &Prospect<'_>) -> Result<Found, TargetError> {
+    let site = &prospect.site;
+    let seen = changeable(site, prospect.change.step()).await?;
+    let mut found = Found::default();
+    found.lines.extend(seen.note());
+    match &prospect.change {
+        Planned::Start => {
+            found.lines.push("it is started".to_owned());
+            if let Some(status) = seen.status() {
+                let needs = Needs {
+                    install: false,
+                    snapshot: None,
+                };
+                cycles(site, status, needs, &mut found)?;
+            }
+        }
+        Planned::Install(install) => {
+            look_at_install(site, install, &seen, prospect.way, &mut found).await?;
+        }
+    }
+    Ok(found)
+}
+
+impl Planned<'_> {
+    const fn step(&self) -> Step {
+        match self {
+            Self::Start => Step::Start,
+            Self::Install(_) => Step::Install,
+        }
+    }
+}
+
+/// How a canister stands that we may change and that can pay for an answer.
+async fn changeable(site: &Site<'_>, step: Step) -> Result<Seen, TargetError> {
+    let (seen, controllers) = tokio::join!(
+        observe::one(site),
+        certified::controllers(site.network, site.id)
+    );
+    let seen = seen?;
+    let controllers = controllers.map_err(|error| error::failed(error, site, Step::Status))?;
+    if !controllers.contains(&site.network.principal) {
+        return Err(error::not_controller(site, step).await);
+    }
+    match &seen.told {
+        Told::Frozen(said) => Err(TargetError::Refused {
+            what: format!("{}: it is frozen: {said}", site.slot),
+            allow: None,
+            next: top_up(site),
+        }),
+        Told::Status(_) | Told::Denied | Told::Unreadable(_) => Ok(seen),
+    }
+}
+
+async fn look_at_install(
+    site: &Site<'_>,
+    install: &Install<'_>,
+    seen: &Seen,
+    way: Way,
+    found: &mut Found,
+) -> Result<(), TargetError> {
+    let installed = installed(site, seen).await?;
+    let mode = mode(installed, install);
+    found.lines.push(story::mode_line(mode, install.module));
+    if let Some(name) = mode.hazard() {
+        found.hazard(site, name, story::loss(mode));
+    }
+    if let Some(facts) = install.module {
+        found.lines.extend(facts.doubts.iter().cloned());
+    }
+    if let (Mode::Upgrade { .. }, Way::Back) = (mode, way) {
+        found.lines.push(
+            "the code goes back, the state does not: what the newer release wrote stays".to_owned(),
+        );
+    }
+    let room = match &install.snapshots {
+        Some(own) if installed.is_some() => Some(snapshot_room(site, own, found).await?),
+        Some(_) | None => None,
+    };
+    if let Some(status) = seen.status() {
+        let needs = needs(status, room);
+        let without = Needs {
+            install: true,
+            snapshot: None,
+        };
+        let pays = cycles(site, status, needs, found)?;
+        let account = observe::account(status);
+        if let (Pays::MayFail { missing }, Pays::Enough) = (pays, account.pays(without)) {
+            let missing = Cycles(missing);
+            found.hazard(
+                site,
+                "no-snapshot",
+                format!("a snapshot would take about {missing} cycles more than it has"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What kind of module is in a canister. `None`: it is empty.
+pub(super) async fn installed(
+    site: &Site<'_>,
+    seen: &Seen,
+) -> Result<Option<Persistence>, TargetError> {
+    if seen.certified.module_hash.is_none() {
+        return Ok(None);
+    }
+    let section = certified::metadata(site.network, site.id, ENHANCED)
+        .await
+        .map_err(|error| error::failed(error, site, Step::Status))?;
+    Ok(Some(Persistence::of_section(section.is_some())))
+}
+
+/// How the module would go in. A module that is not at hand is taken for one of the installed one's kind.
+pub(super) fn mode(installed: Option<Persistence>, install: &Install<'_>) -> Mode {
+    let new = match install.module {
+        Some(facts) => facts.persistence(),
+        None => installed.unwrap_or(Persistence::Classical),
+    };
+    mode::decide(installed, new, install.asked)
+}
+
+/// The snapshots of a canister, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) all: usize,
+    pub(super) ours: usize,
+}
+
+/// Counts the snapshots of a canister. `None`: this network has none at all.
+pub(super) async fn count(
+    site: &Site<'_>,
+    own: &[Vec<u8>],
+) -> Result<Option<Counted>, TargetError> {
+    match site.management().snapshots().await {
+        Ok(list) => Ok(Some(Counted {
+            all: list.len(),
+            ours: list
+                .iter()
+                .filter(|snapshot| own.contains(&snapshot.id))
+                .count(),
+        })),
+        Err(error) if is_unknown(&error) => Ok(None),
+        Err(error) => Err(error::failed(error, site, Step::Snapshot)),
+    }
+}
+
+/// An older network knows no such method.
+fn is_unknown(error: &CallError) -> bool {
+    error.reject().is_some_and(|reject| {
+        reject.is("IC0407") || reject::is_no_method(reject.code.as_deref(), &reject.message)
+    })
+}
+
+/// Whether there is a place for one more snapshot, or one of ours to replace. `None`: there is not, and that is a hazard.
+async fn snapshot_room(
+    site: &Site<'_>,
+    own: &[Vec<u8>],
+    found: &mut Found,
+) -> Result<Option<Counted>, TargetError> {
+    let Some(counted) = count(site, own).await? else {
+        found.hazard(
+            site,
+            "no-snapshot",
+            "this network keeps no snapshots: the state of now could not be brought back",
+        );
+        return Ok(None);
+    };
+    if SNAPSHOTS_MAX <= counted.all && counted.ours == 0 {
+        found.hazard(
+            site,
+            "no-snapshot",
+            format!(
+                "it has {} snapshots, as many as it may, and none is ours: the state of now could not be brought back",
+                counted.all
+            ),
+        );
+        return Ok(None);
+    }
+    Ok(Some(counted))
+}
+
+/// What an upgrade with a snapshot takes. `memory_size` counts the snapshots that there are, each about as large as the canister.
+fn needs(status: &Status, room: Option<Option<Counted>>) -> Needs {
+    let memory = observe::number(&status.memory_size);
+    let snapshot = room.flatten().map(|counted| Snapshot {
+        bytes: memory / (1 + counted.all as u128),
+        replaces: 0 < counted.ours,
+    });
+    Needs {
+        install: true,
+        snapshot,
+    }
+}
+
+/// Tells how many cycles there are, and refuses what cannot be paid for on any network.
+fn cycles(
+    site: &Site<'_>,
+    status: &Status,
+    needs: Needs,
+    found: &mut Found,
+) -> Result<Pays, TargetError> {
+    let account = observe::account(status);
+    let pays = account.pays(needs);
+    found.lines.push(cycles_line(&account));
+    match pays {
+        Pays::Enough => (),
+        Pays::MayFail { missing } => found.lines.push(format!(
+            "it may be too few: about {} more cycles would be safe",
+            Cycles(missing)
+        )),
+        Pays::No { missing } => {
+            return Err(TargetError::Refused {
+                what: format!(
+                    "{}: found {} cycles, expected at least {}: below its freezing limit nothing can be done with it ({} are missing)",
+                    site.slot,
+                    Cycles(account.balance),
+                    Cycles(account.freezing_limit()),
+                    Cycles(missing)
+                ),
+                allow: None,
+                next: top_up(site),
+            });
+        }
+    }
+    Ok(pays)
+}

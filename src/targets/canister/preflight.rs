@@ -1,0 +1,278 @@
+//! What `ready` tells of canisters: who we are, whether we may change them, how they stand, what the module is like and how it would
+//! go in, cycles, snapshots, memory. Never fails: what cannot be looked at is a finding. Changes nothing.
+
+use super::certified;
+use super::error;
+use super::guard;
+use super::hazards::{self, Install, SNAPSHOTS_MAX, cycles_line};
+use super::module::{self, Module, megabytes};
+use super::observe::{self, Seen, Told};
+use super::site::Site;
+use super::wire::{Running, Status};
+use crate::decide::canister::cycles::{Cycles, Needs, Pays};
+use crate::decide::canister::mode::Asked;
+use crate::decide::canister::reject::Step;
+use crate::model::payload::Verified;
+use crate::model::state::Revision;
+use crate::targets::{Finding, TargetError};
+use candid::Principal;
+use futures_util::stream::{self, StreamExt as _};
+
+/// Canisters that are looked at at once.
+const PARALLEL: usize = 8;
+
+/// One canister, and what it would be given.
+#[derive(Debug, Clone)]
+pub(super) struct Examined<'a> {
+    pub(super) site: Site<'a>,
+    pub(super) payload: Option<&'a Verified>,
+    pub(super) asked: Asked,
+    /// Ids of the snapshots that we took of it. `None`: none is to be taken.
+    pub(super) snapshots: Option<Vec<Vec<u8>>>,
+    /// Fewer days of cycles than this are not ready.
+    pub(super) days_min: u32,
+}
+
+/// Everything a change needs of each canister, in their order.
+pub(super) async fn findings(examined: &[Examined<'_>]) -> Vec<Finding> {
+    let mut looks = Vec::new();
+    for one in examined {
+        looks.push(canister(one));
+    }
+    let found: Vec<Vec<Finding>> = stream::iter(looks).buffered(PARALLEL).collect().await;
+    found.into_iter().flatten().collect()
+}
+
+/// Who asks. `from`: where the key was found, in words; `None`: nobody said who.
+pub(super) fn identity(us: Principal, from: Option<&str>) -> Finding {
+    const CHECK: &str = "identity";
+    match from {
+        Some(from) => Finding::ok(CHECK, format!("{us}, the key is from {from}")),
+        None => Finding::bad(
+            CHECK,
+            "found none, expected the identity of a controller: nobody else can change a canister",
+            "give the input `identity`, or set the variable DFX_IDENTITY_PEM",
+        ),
+    }
+}
+
+/// What could not be looked at.
+pub(super) fn finding_of(check: &str, error: TargetError) -> Finding {
+    let failure = error.failure("");
+    let detail = format!("{:#}", failure.cause);
+    let detail = detail.trim_start_matches("target : ").to_owned();
+    let next = failure.hints.into_iter().next();
+    Finding {
+        check: check.to_owned(),
+        ok: false,
+        detail,
+        next,
+    }
+}
+
+async fn canister(examined: &Examined<'_>) -> Vec<Finding> {
+    let site = &examined.site;
+    let slot = site.slot;
+    let (payload, module) = payload(examined).await;
+    let mut findings: Vec<Finding> = payload.into_iter().collect();
+    let seen = match observe::one(site).await {
+        Ok(seen) => seen,
+        Err(error) => {
+            findings.push(finding_of(&format!("canister {slot}"), error));
+            return findings;
+        }
+    };
+    findings.push(Finding::ok(&format!("canister {slot}"), guard::line(site)));
+    findings.push(controller(site).await);
+    findings.push(status(site, &seen));
+    findings.push(change(examined, &seen, module.as_ref()).await);
+    if let Some(status) = seen.status() {
+        findings.push(cycles(examined, status));
+        findings.push(memory(site, status));
+        if let Some(own) = &examined.snapshots
+            && seen.certified.module_hash.is_some()
+        {
+            findings.push(snapshots(site, own).await);
+        }
+    }
+    findings
+}
+
+/// The payload as a module; it is what was promised already.
+async fn payload(examined: &Examined<'_>) -> (Option<Finding>, Option<Module>) {
+    let check = format!("module {}", examined.site.slot);
+    let Some(payload) = examined.payload else {
+        return (None, None);
+    };
+    match module::read(payload.path()).await {
+        Ok(module) if module.digest == payload.digest() => {
+            let detail = format!("valid, {}, {}", module.size(), module.digest);
+            let mut finding = Finding::ok(&check, detail);
+            for doubt in &module.facts.doubts {
+                finding.detail.push_str("; ");
+                finding.detail.push_str(doubt);
+            }
+            (Some(finding), Some(module))
+        }
+        Ok(module) => {
+            let finding = Finding::bad(
+                &check,
+                format!(
+                    "found {}, expected {}: the file was changed after it was verified",
+                    module.digest,
+                    payload.digest()
+                ),
+                "run the same command again",
+            );
+            (Some(finding), None)
+        }
+        Err(error) => (Some(finding_of(&check, error)), None),
+    }
+}
+
+async fn controller(site: &Site<'_>) -> Finding {
+    let check = format!("controller of {}", site.slot);
+    let us = site.network.principal;
+    let controllers = match certified::controllers(site.network, site.id).await {
+        Ok(controllers) => controllers,
+        Err(error) => {
+            return finding_of(&check, error::failed(error, site, Step::Status));
+        }
+    };
+    if controllers.contains(&us) {
+        return Finding::ok(&check, us.to_text());
+    }
+    let theirs: Vec<String> = controllers.iter().map(Principal::to_text).collect();
+    let theirs = if theirs.is_empty() {
+        "nobody".to_owned()
+    } else {
+        theirs.join(", ")
+    };
+    Finding::bad(
+        &check,
+        format!("found {theirs}, expected {us} among them"),
+        error::add_controller(site),
+    )
+}
+
+fn status(site: &Site<'_>, seen: &Seen) -> Finding {
+    let check = format!("status of {}", site.slot);
+    if let Some(note) = seen.note() {
+        return match seen.told {
+            // What counts is certified; a network may be newer than this program.
+            Told::Status(_) | Told::Unreadable(_) => Finding::ok(&check, note),
+            Told::Denied => Finding::bad(&check, note, error::add_controller(site)),
+            Told::Frozen(_) => Finding::bad(&check, note, hazards::top_up(site)),
+        };
+    }
+    let running = seen.status().and_then(|status| status.status);
+    let detail = match running {
+        Some(Running::Running) | None => "running",
+        Some(Running::Stopping) => "stopping: it would be started after the change",
+        Some(Running::Stopped) => "stopped",
+    };
+    Finding::ok(&check, detail)
+}
+
+/// What is installed, and what would be done.
+async fn change(examined: &Examined<'_>, seen: &Seen, module: Option<&Module>) -> Finding {
+    let site = &examined.site;
+    let check = format!("change of {}", site.slot);
+    let installed = match hazards::installed(site, seen).await {
+        Ok(installed) => installed,
+        Err(error) => return finding_of(&check, error),
+    };
+    let holds = seen
+        .revision()
+        .map_or_else(|| "empty".to_owned(), |held| held.short());
+    let wanted = examined
+        .payload
+        .map(|payload| Revision(payload.digest().to_string()));
+    if wanted.is_some() && wanted == seen.revision() {
+        return Finding::ok(&check, format!("none: it holds {holds} already"));
+    }
+    let install = Install {
+        module: module.map(|module| &module.facts),
+        asked: examined.asked,
+        snapshots: None,
+    };
+    let mode = hazards::mode(installed, &install);
+    let to = wanted.map_or_else(|| "another module".to_owned(), |wanted| wanted.short());
+    Finding::ok(&check, format!("{holds} -> {to}: {mode}"))
+}
+
+fn cycles(examined: &Examined<'_>, status: &Status) -> Finding {
+    let site = &examined.site;
+    let check = format!("cycles of {}", site.slot);
+    let account = observe::account(status);
+    let line = cycles_line(&account);
+    let needs = Needs {
+        install: true,
+        snapshot: None,
+    };
+    let top_up = || hazards::top_up(site);
+    match account.pays(needs) {
+        Pays::No { missing } => {
+            let missing = Cycles(missing);
+            let detail = format!("{line}: {missing} are missing for its freezing limit alone");
+            Finding::bad(&check, detail, top_up())
+        }
+        Pays::MayFail { missing } => {
+            let missing = Cycles(missing);
+            let detail = format!("{line}: about {missing} more would be safe for an upgrade");
+            Finding::bad(&check, detail, top_up())
+        }
+        Pays::Enough => match account.days_until_frozen() {
+            Some(days) if days < u128::from(examined.days_min) => {
+                let detail = format!("{line}, expected {} days at least", examined.days_min);
+                Finding::bad(&check, detail, top_up())
+            }
+            Some(_) | None => Finding::ok(&check, line),
+        },
+    }
+}
+
+fn memory(site: &Site<'_>, status: &Status) -> Finding {
+    let bytes = |nat| u64::try_from(observe::number(nat)).unwrap_or(u64::MAX);
+    let mut detail = megabytes(bytes(&status.memory_size));
+    let limits = [
+        (&status.settings.memory_allocation, "allocated"),
+        (
+            &status.settings.wasm_memory_limit,
+            "of main memory permitted",
+        ),
+    ];
+    for (limit, what) in limits {
+        if let Some(limit) = limit.as_ref().map(bytes).filter(|limit| 0 < *limit) {
+            detail = format!("{detail}, {} {what}", megabytes(limit));
+        }
+    }
+    Finding::ok(&format!("memory of {}", site.slot), detail)
+}
+
+async fn snapshots(site: &Site<'_>, own: &[Vec<u8>]) -> Finding {
+    let check = format!("snapshots of {}", site.slot);
+    match hazards::count(site, own).await {
+        Ok(Some(counted)) => {
+            let detail = format!("{} of {SNAPSHOTS_MAX}, {} ours", counted.all, counted.ours);
+            if SNAPSHOTS_MAX <= counted.all && counted.ours == 0 {
+                let next = format!(
+                    "delete one that nobody needs: `icp canister snapshot delete {} ID` or `dfx canister snapshot delete {} ID`",
+                    site.id, site.id
+                );
+                return Finding::bad(
+                    &check,
+                    format!("{detail}: there is no place for ours"),
+                    next,
+                );
+            }
+            Finding::ok(&check, detail)
+        }
+        Ok(None) => Finding::bad(
+            &check,
+            "this network keeps none",
+            "use a newer local network, or set `snapshots: 0`",
+        ),
+        Err(error) => finding_of(&check, error),
+    }
+}
