@@ -164,7 +164,7 @@ async fn look_at_install(
         );
     }
     let room = match &install.snapshots {
-        Some(own) if installed.is_some() => Some(snapshot_room(site, own, found).await?),
+        Some(own) if installed.is_some() => snapshot_room(site, own, found).await?,
         Some(_) | None => None,
     };
     if let Some(status) = seen.status() {
@@ -270,16 +270,24 @@ async fn snapshot_room(
     Ok(Some(counted))
 }
 
-/// What an upgrade with a snapshot takes. `memory_size` counts the snapshots that there are, each about as large as the canister.
-fn needs(status: &Status, room: Option<Option<Counted>>) -> Needs {
-    let memory = observe::number(&status.memory_size);
-    let snapshot = room.flatten().map(|counted| Snapshot {
-        bytes: memory / (1 + counted.all as u128),
-        replaces: 0 < counted.ours,
-    });
+/// What an upgrade with a snapshot takes.
+fn needs(status: &Status, room: Option<Counted>) -> Needs {
     Needs {
         install: true,
-        snapshot,
+        snapshot: room.map(|counted| Snapshot {
+            bytes: without_snapshots(status, counted.all),
+            replaces: 0 < counted.ours,
+        }),
+    }
+}
+
+/// About as many bytes as a snapshot would have. `memory_size` counts the snapshots that there are; a network that does not say how
+/// much of it they are is taken to have snapshots as large as the canister.
+fn without_snapshots(status: &Status, snapshots: usize) -> u128 {
+    let memory = observe::number(&status.memory_size);
+    match &status.memory_metrics {
+        Some(metrics) => memory.saturating_sub(observe::number(&metrics.snapshots_size)),
+        None => memory / (1 + snapshots as u128),
     }
 }
 
