@@ -19,9 +19,8 @@ pub use time::Time;
 
 use crate::model::ids::{CommitSha, RunId};
 use crate::model::payload::{Measured, Payloads, Verified};
-use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
-use crate::model::probe::{Ask, Question};
 use crate::model::plan::{Change, Hazard, OnStateConflict, PermittedChange, Plan};
+use crate::model::probe::{Ask, Question};
 use crate::model::release::{Pin, Release};
 use crate::model::secret::Secret;
 use crate::model::sighting::Sighting;

@@ -125,7 +125,9 @@ fn an_identity_is_a_secret_and_a_path_is_not() {
         let request = step.request(&[]);
         assert!(!format!("{request:?}").contains("hunter2"));
         let secrets = request.secrets.iter();
-        secrets.map(|secret| secret.expose().to_owned()).collect::<Vec<_>>()
+        secrets
+            .map(|secret| secret.expose().to_owned())
+            .collect::<Vec<_>>()
     };
     let key = "-----BEGIN PRIVATE KEY-----\nhunter2hunter2\nAB==\n-----END PRIVATE KEY-----\n";
     let masked = [
@@ -141,7 +143,10 @@ fn an_identity_is_a_secret_and_a_path_is_not() {
     let one_line = key.trim().replace('\n', "\\n");
     let found = secrets(&[("INPUT_IDENTITY", &one_line)]);
     assert!(found.contains(&one_line) && found.contains(&"hunter2hunter2".to_owned()));
-    assert_eq!(secrets(&[("INPUT_IDENTITY", "deploy/identity.pem")]).len(), 1);
+    assert_eq!(
+        secrets(&[("INPUT_IDENTITY", "deploy/identity.pem")]).len(),
+        1
+    );
 }
 
 #[test]
