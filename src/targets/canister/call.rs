@@ -1,6 +1,7 @@
 //! One request to the network, and what it came to, told apart where a caller acts differently. Which request is made, and
 //! what an answer means for a rollback, is not known here.
 
+use super::certified;
 use super::network::Network;
 use crate::model::payload::Digest;
 use crate::net::{self, Trouble};
@@ -219,22 +220,36 @@ async fn submit(
     }
 }
 
-/// What became of a change whose answer was lost. `None`: the network does not know it (any more), or is not done with it.
+/// What the network knows of a change whose answer was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing: it never arrived, has not been taken up yet, or was forgotten since.
+    Unheard,
+    /// It was taken up and is not done.
+    UnderWay,
+    Replied(Vec<u8>),
+    /// It changed nothing.
+    Rejected(Reject),
+    /// It is over, and what it came to was forgotten since.
+    Forgotten,
+}
+
+/// What became of a change whose answer was lost, and when the network said so by its own clock, in nanoseconds since 1970.
 pub(super) async fn outcome(
     network: &Network,
     about: Principal,
     submitted: &Submitted,
-) -> Result<Option<Result<Vec<u8>, Reject>>, CallError> {
+) -> Result<(Fate, u64), CallError> {
     let asking = network.agent.request_status_raw(&submitted.request, about);
-    let (status, _certificate) = read(asking).await?;
-    Ok(match status {
-        RequestStatusResponse::Replied(reply) => Some(Ok(reply.arg)),
-        RequestStatusResponse::Rejected(reject) => Some(Err(reject.into())),
-        RequestStatusResponse::Unknown
-        | RequestStatusResponse::Received
-        | RequestStatusResponse::Processing
-        | RequestStatusResponse::Done => None,
-    })
+    let (status, certificate) = read(asking).await?;
+    let fate = match status {
+        RequestStatusResponse::Unknown => Fate::Unheard,
+        RequestStatusResponse::Received | RequestStatusResponse::Processing => Fate::UnderWay,
+        RequestStatusResponse::Replied(reply) => Fate::Replied(reply.arg),
+        RequestStatusResponse::Rejected(reject) => Fate::Rejected(reject.into()),
+        RequestStatusResponse::Done => Fate::Forgotten,
+    };
+    Ok((fate, certified::time(&certificate)?))
 }
 
 /// The error of a change: where it may have been accepted, it says so.

@@ -92,7 +92,8 @@ fn lookup<'a>(certificate: &'a Certificate, path: &[Label]) -> Result<Option<&'a
     }
 }
 
-fn time(certificate: &Certificate) -> Result<u64, CallError> {
+/// The network's own clock when it signed: nanoseconds since 1970.
+pub(super) fn time(certificate: &Certificate) -> Result<u64, CallError> {
     let path: [Label; 1] = ["time".into()];
     let bytes = lookup(certificate, &path)?
         .ok_or_else(|| CallError::Unreadable("the certified answer has no time".to_owned()))?;

@@ -2,13 +2,14 @@
 
 use super::call::{self, CallError, Method, READ_MAX};
 use super::network::Network;
-use super::wire::{About, Status};
+use super::wire::{About, SnapshotModule, Status};
 use candid::Principal;
 use ic_management_canister_types::{
     CanisterInstallMode, CanisterLogRecord, ChunkHash, DeleteCanisterSnapshotArgs,
     FetchCanisterLogsArgs, FetchCanisterLogsResult, InstallChunkedCodeArgs, InstallCodeArgs,
     LoadCanisterSnapshotArgs, ReadCanisterSnapshotDataArgs, ReadCanisterSnapshotDataResult,
-    Snapshot, SnapshotDataKind, TakeCanisterSnapshotArgs, UploadChunkArgs,
+    ReadCanisterSnapshotMetadataArgs, Snapshot, SnapshotDataKind, TakeCanisterSnapshotArgs,
+    UploadChunkArgs,
 };
 use std::time::Duration;
 
@@ -104,6 +105,18 @@ impl Management<'_> {
         };
         let method = self.method("delete_canister_snapshot");
         call::command(self.network, method, argument, SMALL_MAX).await
+    }
+
+    /// How many bytes the module of a snapshot has.
+    pub(super) async fn snapshot_module_bytes(&self, snapshot: Vec<u8>) -> Result<u64, CallError> {
+        let argument = ReadCanisterSnapshotMetadataArgs {
+            canister_id: self.id,
+            snapshot_id: snapshot,
+        };
+        let method = self.method("read_canister_snapshot_metadata");
+        let answer: SnapshotModule =
+            call::change(self.network, method, argument, SMALL_MAX).await?;
+        Ok(answer.wasm_module_size)
     }
 
     /// A part of the module that a snapshot holds.

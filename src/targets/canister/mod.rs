@@ -2,6 +2,14 @@
 //! certifies it; a module is put back by an upgrade, and never by a reinstall that nobody asked for. No dfx, no judgment.
 
 mod ask;
+mod apply;
+mod call;
+mod certified;
+mod conflict;
+mod error;
+mod found;
+mod identity;
+mod interface;
 mod attend;
 mod call;
 mod certified;
@@ -25,6 +33,21 @@ mod reply;
 mod settings;
 mod site;
 mod target;
+mod install;
+mod management;
+mod names;
+mod network;
+mod notes;
+mod refusal;
+mod retire;
+mod serving;
+pub(crate) mod settings;
+mod settle;
+mod site;
+mod snapshot;
+mod start;
+mod stop;
+mod upload;
 mod wire;
 
 use super::settings::parse;

@@ -66,3 +66,10 @@ pub(super) enum Running {
 pub(super) struct About {
     pub(super) canister_id: Principal,
 }
+
+/// Answer of `read_canister_snapshot_metadata`.
+#[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
+pub(super) struct SnapshotModule {
+    /// Bytes.
+    pub(super) wasm_module_size: u64,
+}

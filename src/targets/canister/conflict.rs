@@ -1,0 +1,249 @@
+//! The way back that the state is in the way of: what the operator's policy leads to is done here, and what is lost by it is told
+//! first. What it leads to is decided in `decide::canister::conflict`.
+
+use super::apply::Order;
+use super::call::Reject;
+use super::found;
+use super::install::{self, Installed, Parcel, PreUpgrade};
+use super::refusal;
+use super::settle::Step;
+use super::site::Site;
+use super::snapshot::{self, Wish};
+use crate::decide::canister::conflict::{self, Candidate, Choice, Next};
+use crate::decide::canister::mode::Mode;
+use crate::model::payload::{Digest, hex};
+use crate::model::plan::OnStateConflict;
+use crate::targets::{TargetError, Way};
+use ic_management_canister_types::Snapshot;
+
+/// What is lost without `pre_upgrade`.
+const HEAP_IS_LOST: &str =
+    "everything that the installed module holds on its heap alone, and not in stable memory";
+
+/// A refused install, and what the canister held.
+#[derive(Debug)]
+pub(super) struct Refused<'a> {
+    pub(super) before: Option<Digest>,
+    pub(super) parcel: &'a Parcel,
+    pub(super) reject: Reject,
+    /// This change has taken a snapshot of the state as it is, or found that there is no room for one.
+    pub(super) kept: bool,
+}
+
+/// A snapshot that is known to hold the module that is to be put back.
+struct Proven {
+    id: String,
+    raw: Vec<u8>,
+    taken_at_ns: u64,
+}
+
+/// What follows a refused install: usually that it is reported, and nothing was changed.
+pub(super) async fn follow(order: &Order<'_>, refused: &Refused<'_>) -> Result<(), TargetError> {
+    let reject = &refused.reject;
+    let next = match (order.way, refused.parcel.mode) {
+        (Way::Back, Mode::Upgrade { memory: _ }) => {
+            let code = reject.code.as_deref();
+            conflict::next(code, &reject.message, order.on_state_conflict)
+        }
+        (Way::Forward, _) | (Way::Back, Mode::Install | Mode::Reinstall) => Next::Report,
+    };
+    match next {
+        Next::Report => Err(unchanged(&order.site, reject)),
+        Next::Ask => Err(ask(order, refused).await),
+        Next::SkippingIsNoHelp => Err(in_the_way(
+            &order.site,
+            reject,
+            "it is the module to be put back that cannot take the state, so leaving out pre_upgrade would lose the heap and help nothing",
+            "decide whether its writes since the last snapshot may be lost; then run the same command again with --on-state-conflict snapshot",
+        )),
+        Next::SkipPreUpgrade => skip(&order.site, refused).await,
+        Next::LoadSnapshot => load(order, refused).await,
+    }
+}
+
+/// What would be done if the state were in the way, for a dry run. `None`: the operator would be asked.
+pub(super) async fn outlook(order: &Order<'_>, to: Digest) -> Option<String> {
+    let site = &order.site;
+    match order.on_state_conflict {
+        OnStateConflict::Stop => None,
+        OnStateConflict::SkipPreUpgrade => Some(format!(
+            "{}: if the upgrade is refused over the state, it is made without pre_upgrade: {HEAP_IS_LOST} would be lost",
+            site.slot
+        )),
+        OnStateConflict::Snapshot => {
+            let listed = snapshot::list(site).await.ok()?;
+            let choice = choose(order, &listed, to);
+            let now_ns = found::certified(site).await.ok()?.time_ns;
+            let what = match (&choice.proven, choice.to_look_into.len()) {
+                (Some(proven), _) => {
+                    let span = conflict::span(proven.taken_at_ns, now_ns);
+                    let id = &proven.id;
+                    format!(
+                        "snapshot {id} would be loaded: writes of the last {span} would be lost"
+                    )
+                }
+                (None, 0) => "there is no snapshot that could be loaded".to_owned(),
+                (None, count) => format!(
+                    "no snapshot is known to hold {}; the newest {count} would be looked into",
+                    to.short()
+                ),
+            };
+            Some(format!(
+                "{}: if the upgrade is refused over the state, {what}",
+                site.slot
+            ))
+        }
+    }
+}
+
+/// The network refused it.
+fn unchanged(site: &Site<'_>, reject: &Reject) -> TargetError {
+    let error = refusal::rejected(site, refusal::INSTALL, reject);
+    refusal::adding(error, "it holds what it held before")
+}
+
+/// The state is in the way: what could be done about it is the next action.
+fn in_the_way(site: &Site<'_>, reject: &Reject, more: &str, next: &str) -> TargetError {
+    TargetError::Refused {
+        what: format!("{}; {more}", unchanged(site, reject)),
+        allow: None,
+        next: next.to_owned(),
+    }
+}
+
+async fn ask(order: &Order<'_>, refused: &Refused<'_>) -> TargetError {
+    let site = &order.site;
+    let snapshot = match newest(order, refused.parcel.to).await {
+        Ok(Some((id, span))) => format!(
+            "with `snapshot`, snapshot {id} of {}, taken {span} ago, would be loaded: writes of the last {span} would be lost",
+            refused.parcel.to
+        ),
+        Ok(None) => format!("no snapshot is known to hold {}", refused.parcel.to),
+        Err(error) => format!("its snapshots are not known: {error}"),
+    };
+    in_the_way(
+        site,
+        &refused.reject,
+        &format!("{snapshot}; with `skip-pre-upgrade`, {HEAP_IS_LOST} would be lost"),
+        "decide which loss is acceptable, then run the same command again with --on-state-conflict snapshot or --on-state-conflict skip-pre-upgrade",
+    )
+}
+
+/// The newest snapshot that is known to hold a module, and how long ago it was taken.
+async fn newest(
+    order: &Order<'_>,
+    wanted: Digest,
+) -> Result<Option<(String, String)>, TargetError> {
+    let listed = snapshot::list(&order.site).await?;
+    let Some(proven) = choose(order, &listed, wanted).proven else {
+        return Ok(None);
+    };
+    let now_ns = found::certified(&order.site).await?.time_ns;
+    let span = conflict::span(proven.taken_at_ns, now_ns);
+    Ok(Some((proven.id, span)))
+}
+
+async fn skip(site: &Site<'_>, refused: &Refused<'_>) -> Result<(), TargetError> {
+    site.tell(&format!(
+        "the upgrade was refused over the state; making it without pre_upgrade: {HEAP_IS_LOST} is lost"
+    ));
+    match install::install(site, refused.before, refused.parcel, PreUpgrade::Skip).await? {
+        Installed::Done => Ok(()),
+        Installed::Rejected(reject) => Err(in_the_way(
+            site,
+            &reject,
+            "it was refused without pre_upgrade as well",
+            "decide whether its writes since the last snapshot may be lost; then run the same command again with --on-state-conflict snapshot",
+        )),
+    }
+}
+
+async fn load(order: &Order<'_>, refused: &Refused<'_>) -> Result<(), TargetError> {
+    let (site, wanted) = (&order.site, refused.parcel.to);
+    let Some(proven) = find(order, refused).await? else {
+        return Err(in_the_way(
+            site,
+            &refused.reject,
+            &format!("no snapshot of it is known to hold {wanted}, so none was loaded"),
+            "decide whether what is on its heap alone may be lost; then run the same command again with --on-state-conflict skip-pre-upgrade",
+        ));
+    };
+    if let Some(holds) = refused.before
+        && !refused.kept
+        && !order.without_snapshot
+    {
+        let wish = Wish {
+            holds,
+            operation: order.operation,
+            stopped_since: None,
+            spare: Some(wanted),
+        };
+        snapshot::take(site, order.notes, &wish).await?;
+    }
+    let now_ns = found::certified(site).await?.time_ns;
+    let span = conflict::span(proven.taken_at_ns, now_ns);
+    site.tell(&format!(
+        "the upgrade was refused over the state; loading snapshot {} of {wanted}, taken {span} ago: writes of the last {span} are lost",
+        proven.id
+    ));
+    let sent = site.management().load_snapshot(proven.raw).await;
+    let step = Step {
+        before: refused.before,
+        after: wanted,
+    };
+    match install::settled(site, refusal::LOAD, sent, step).await? {
+        Installed::Done => Ok(()),
+        Installed::Rejected(reject) => {
+            let error = refusal::rejected(site, refusal::LOAD, &reject);
+            Err(refusal::adding(error, "it holds what it held before"))
+        }
+    }
+}
+
+/// The snapshot to load: one that was noted with the module, else the newest whose module turns out to be it.
+async fn find(order: &Order<'_>, refused: &Refused<'_>) -> Result<Option<Proven>, TargetError> {
+    let (site, wanted) = (&order.site, refused.parcel.to);
+    let listed = snapshot::list(site).await?;
+    let Choice {
+        proven,
+        to_look_into,
+    } = choose(order, &listed, wanted);
+    let of = |candidate: &Candidate| {
+        let there = listed.iter().find(|one| hex(&one.id) == candidate.id)?;
+        Some(Proven {
+            id: candidate.id.clone(),
+            raw: there.id.clone(),
+            taken_at_ns: candidate.taken_at_ns,
+        })
+    };
+    if let Some(proven) = proven {
+        return Ok(of(&proven));
+    }
+    let bytes = refused.parcel.module.len() as u64;
+    for candidate in to_look_into {
+        let Some(unproven) = of(&candidate) else {
+            continue;
+        };
+        site.tell(&format!("looking into snapshot {}", unproven.id));
+        match snapshot::holds(site, &unproven.raw, wanted, bytes).await {
+            Ok(true) => return Ok(Some(unproven)),
+            Ok(false) => (),
+            Err(error) => site.tell(&format!("could not read it: {error}")),
+        }
+    }
+    Ok(None)
+}
+
+fn choose(order: &Order<'_>, listed: &[Snapshot], wanted: Digest) -> Choice {
+    let noted = order.notes.snapshots(&order.site);
+    let candidates = listed.iter().map(|one| {
+        let id = hex(&one.id);
+        let noted = noted.iter().find(|noted| noted.id == id);
+        Candidate {
+            holds: noted.and_then(|noted| noted.revision.parse().ok()),
+            taken_at_ns: one.taken_at_timestamp,
+            id,
+        }
+    });
+    conflict::choose(candidates.collect(), wanted)
+}

@@ -1,0 +1,56 @@
+//! How a canister stands at one moment: the module as the network certifies it, and whether it runs. Nothing is changed here.
+
+use super::call::CallError;
+use super::certified::{self, Certified};
+use super::refusal;
+use super::site::Site;
+use super::wire::Running;
+use crate::model::payload::Digest;
+use crate::targets::TargetError;
+use anyhow::anyhow;
+
+/// One canister at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// `None`: it is empty.
+    pub(super) hash: Option<Digest>,
+    /// By the network's clock: nanoseconds since 1970.
+    pub(super) time_ns: u64,
+    /// `None`: in a state that is not known here.
+    pub(super) running: Option<Running>,
+}
+
+/// Looks at everything that a change depends on.
+pub(super) async fn at(site: &Site<'_>) -> Result<Found, TargetError> {
+    let Certified {
+        module_hash,
+        time_ns,
+    } = certified(site).await?;
+    let running = running(site)
+        .await
+        .map_err(|error| refusal::failed(site, refusal::STATUS, error))?;
+    Ok(Found {
+        hash: module_hash,
+        time_ns,
+        running,
+    })
+}
+
+/// What the network certifies of it.
+pub(super) async fn certified(site: &Site<'_>) -> Result<Certified, TargetError> {
+    certified::read(site.network, site.id)
+        .await
+        .map_err(|error| refusal::failed(site, refusal::HASH, error))?
+        .ok_or_else(|| {
+            let (slot, network) = (site.slot, &site.network.name);
+            TargetError::Failed(anyhow!(
+                "{slot}: network {network} has no canister {}",
+                site.id
+            ))
+        })
+}
+
+/// Whether it takes messages.
+pub(super) async fn running(site: &Site<'_>) -> Result<Option<Running>, CallError> {
+    Ok(site.management().status().await?.status)
+}
