@@ -110,19 +110,6 @@ pub struct Hazard {
     pub what: String,
 }
 
-/// What to do when a target refuses to put an earlier release back because of the state that the later one has written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnStateConflict {
-    /// Leave everything as it is, and ask.
-    #[default]
-    Stop,
-    /// Put module and state back to a snapshot that was taken before: what was written since is lost.
-    Snapshot,
-    /// Upgrade without the installed module's `pre_upgrade`: what it holds on its heap alone is lost.
-    SkipPreUpgrade,
-}
-
 /// A plan that may be carried out. Only `decide::guard::permit` makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permitted {

@@ -4,6 +4,7 @@
 use super::conflict::{self, Refused};
 use super::found::{self, Found};
 use super::install::{self, Installed, Parcel, PreUpgrade};
+use super::look::Baselines;
 use super::notes::Notes;
 use super::refusal;
 use super::settings::WhenStopped;
@@ -16,6 +17,7 @@ use super::wire::Running;
 use crate::decide::canister::mode::Mode;
 use crate::model::payload::Digest;
 use crate::model::plan::OnStateConflict;
+use crate::model::secret::Secret;
 use crate::targets::{TargetError, Way};
 use std::time::Duration;
 
@@ -24,6 +26,9 @@ use std::time::Duration;
 pub(super) struct Order<'a> {
     pub(super) site: Site<'a>,
     pub(super) notes: &'a Notes,
+    /// Told of a rejected install, whose trap must not count against what runs on.
+    pub(super) baselines: &'a Baselines,
+    pub(super) secrets: &'a [Secret],
     /// Longest wait for open calls to end.
     pub(super) stop_deadline: Duration,
     pub(super) when_stopped: WhenStopped,
@@ -159,6 +164,9 @@ async fn change(
     match install::install(site, now, parcel, PreUpgrade::Run).await? {
         Installed::Done => Ok(()),
         Installed::Rejected(reject) => {
+            order
+                .baselines
+                .rejected(site.slot, &reject.message, order.secrets);
             let refused = Refused {
                 before: now,
                 parcel,

@@ -47,6 +47,8 @@ impl Refusal {
 pub(super) struct Interface {
     env: TypeEnv,
     methods: Vec<(String, Type)>,
+    /// The types of the argument of an install, when the service names them.
+    init: Option<Vec<Type>>,
 }
 
 /// The types of one query.
@@ -82,7 +84,21 @@ impl Interface {
             .as_service(&service)
             .map_err(|error| unreadable(&short(&error.to_string())))?
             .to_vec();
-        Ok(Self { env, methods })
+        let init = match service.as_ref() {
+            TypeInner::Class(arguments, _) => Some(arguments.clone()),
+            _ => None,
+        };
+        Ok(Self { env, methods, init })
+    }
+
+    /// The types of the argument of an install or upgrade.
+    pub(super) fn init(&self) -> Option<Signature> {
+        Some(Signature {
+            method: "the init arguments of its service".to_owned(),
+            arguments: self.init.clone()?,
+            env: self.env.clone(),
+            results: Vec::new(),
+        })
     }
 
     /// The types of a query, and of nothing else.

@@ -1,23 +1,20 @@
 //! Canisters of one network of the Internet Computer. The revision of a canister is the hash of its module as the network
 //! certifies it; a module is put back by an upgrade, and never by a reinstall that nobody asked for. No dfx, no judgment.
 
-mod ask;
 mod apply;
-mod call;
-mod certified;
-mod conflict;
-mod error;
-mod found;
-mod identity;
-mod interface;
+mod ask;
 mod attend;
 mod call;
 mod certified;
+mod change;
+mod conflict;
 mod error;
 mod evidence;
+mod found;
 mod guard;
 mod hazards;
 mod identity;
+mod install;
 mod interface;
 mod logs;
 mod look;
@@ -25,28 +22,22 @@ mod management;
 mod module;
 mod names;
 mod network;
+mod notes;
 mod observe;
 mod preflight;
 mod reader;
+mod refusal;
 mod release;
 mod reply;
-mod settings;
-mod site;
-mod target;
-mod install;
-mod management;
-mod names;
-mod network;
-mod notes;
-mod refusal;
 mod retire;
 mod serving;
-pub(crate) mod settings;
+mod settings;
 mod settle;
 mod site;
 mod snapshot;
 mod start;
 mod stop;
+mod target;
 mod upload;
 mod wire;
 
@@ -61,7 +52,7 @@ use names::NetworkName;
 use network::Network;
 use settings::Settings;
 use site::Site;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use tokio::sync::OnceCell;
 
@@ -90,6 +81,10 @@ struct Canisters {
     members: IndexMap<Slot, Member>,
     /// How they were before a change of this command.
     baselines: look::Baselines,
+    /// What is written down from one command to the next.
+    notes: notes::Notes,
+    /// Canisters whose plan says that no snapshot can be taken; only a permitted plan is carried out.
+    without_snapshot: Mutex<BTreeSet<Slot>>,
     /// Connected when it is first needed: opening a target contacts nothing.
     network: OnceCell<(Network, Caller)>,
     /// What the modules of the release are like, once it is known which release it is.
@@ -124,6 +119,8 @@ impl Canisters {
             place: resolved.network,
             members,
             baselines: look::Baselines::default(),
+            notes: notes::Notes::new(&base.state_dir),
+            without_snapshot: Mutex::default(),
             network: OnceCell::new(),
             modules: Mutex::default(),
         })

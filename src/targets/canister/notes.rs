@@ -92,6 +92,12 @@ impl Notes {
         noted
     }
 
+    /// The ids of these snapshots, as the network writes them.
+    pub(super) fn ids(&self, site: &Site<'_>) -> Vec<Vec<u8>> {
+        let noted = self.snapshots(site).into_iter();
+        noted.filter_map(|noted| bytes(&noted.id)).collect()
+    }
+
     /// Since when a canister is stopped by us.
     pub(super) fn stopped_since(&self, site: &Site<'_>) -> Option<u64> {
         let place = Place::of(site);
@@ -167,6 +173,13 @@ impl Notes {
             Sheet::default()
         })
     }
+}
+
+/// What hex digits say; `None` when they are none.
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let pairs = hex.as_bytes().chunks(2);
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    pairs.map(byte).collect()
 }
 
 /// Nothing that was noted is worth ending a change for.

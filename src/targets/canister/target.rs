@@ -6,14 +6,14 @@ use super::module::{self, Facts};
 use super::preflight::{self, Examined};
 use super::settings::WhenStopped;
 use super::site::Site;
-use super::{Canisters, Member, ask, attend, evidence, guard, observe, release};
+use super::{Canisters, Member, ask, attend, change, evidence, guard, observe, release, retire};
 use crate::decide::canister::mode::Asked;
 use crate::decide::canister::standing;
 use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::probe::{Ask, Question};
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
-use crate::targets::{Attended, Finding, ReleaseFacts, Story, Target, TargetError};
+use crate::targets::{Attended, Finding, ReleaseFacts, Story, Target, TargetError, Way};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -116,7 +116,17 @@ impl Target for Canisters {
                 way: facts.way,
             });
         }
-        hazards::hazards(&prospects).await
+        for change in &plan.changes {
+            if let (Change::Install { slot, to, .. }, Way::Back, Some(story)) =
+                (change, facts.way, facts.story)
+                && let Some(line) = change::outlook(self, slot, to, facts).await?
+            {
+                story.progress(slot, &line);
+            }
+        }
+        let hazards = hazards::hazards(&prospects).await?;
+        self.note_hazards(&hazards);
+        Ok(hazards)
     }
 
     async fn preflight(&self, payloads: &Payloads<Verified>) -> Vec<Finding> {
@@ -148,17 +158,20 @@ impl Target for Canisters {
 
     async fn apply(
         &self,
-        _change: PermittedChange<'_>,
-        _payload: Option<&Verified>,
-        _facts: &ReleaseFacts<'_>,
+        change: PermittedChange<'_>,
+        payload: Option<&Verified>,
+        facts: &ReleaseFacts<'_>,
     ) -> Result<(), TargetError> {
-        Err(TargetError::Failed(anyhow::anyhow!(
-            "nothing is changed yet"
-        )))
+        change::carry_out(self, change.change(), payload, facts).await
     }
 
+    /// Modules are not kept by the network; snapshots of ours are.
     async fn retire(&self, _keep: &[Revision]) -> Result<Vec<String>, TargetError> {
-        Ok(Vec::new())
+        let mut deleted = Vec::new();
+        for site in self.sites(None).await? {
+            deleted.extend(retire::retire(&site, &self.notes, self.settings.snapshots).await?);
+        }
+        Ok(deleted)
     }
 
     async fn evidence(&self) -> Vec<(String, String)> {
@@ -210,14 +223,34 @@ impl Canisters {
     }
 
     /// Ids of the snapshots that we took of a canister; `None`: none is to be taken.
-    fn own_snapshots(&self, _site: &Site<'_>) -> Option<Vec<Vec<u8>>> {
-        (0 < self.settings.snapshots).then(Vec::new)
+    fn own_snapshots(&self, site: &Site<'_>) -> Option<Vec<Vec<u8>>> {
+        (0 < self.settings.snapshots).then(|| self.notes.ids(site))
+    }
+
+    fn note_hazards(&self, hazards: &[Hazard]) {
+        let mut without = self
+            .without_snapshot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let none = hazards
+            .iter()
+            .filter(|hazard| hazard.name == change::NO_SNAPSHOT);
+        *without = none.map(|hazard| hazard.slot.clone()).collect();
+    }
+
+    /// Whether the plan that was permitted says that no snapshot can be taken.
+    pub(super) fn goes_without_snapshot(&self, slot: &Slot) -> bool {
+        let without = self
+            .without_snapshot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        without.contains(slot)
     }
 }
 
 impl Member {
     /// Whether the settings ask for a reinstall; that the id typed there is this canister's was checked when they were read.
-    fn asked(&self) -> Asked {
+    pub(super) fn asked(&self) -> Asked {
         if self.settings.reinstall.is_some() {
             Asked::Reinstall
         } else {

@@ -93,8 +93,11 @@ pub(super) async fn upload(site: &Site<'_>, module: &[u8]) -> Result<(), TargetE
             return Ok(());
         }
         site.tell(&format!("uploading {}", chunks(missing.len())));
-        let mut uploading = stream::iter(missing.into_iter().map(|chunk| put(site, chunk)))
-            .buffer_unordered(PARALLEL);
+        let mut puts = Vec::new();
+        for chunk in missing {
+            puts.push(put(site, chunk));
+        }
+        let mut uploading = stream::iter(puts).buffer_unordered(PARALLEL);
         while let Some(done) = uploading.next().await {
             match done {
                 Ok(()) => (),

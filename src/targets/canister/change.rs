@@ -1,0 +1,168 @@
+//! What a change of one canister needs, gathered from the settings, the release and the payload: the order that `apply` carries
+//! out. Nothing is changed here.
+
+use super::apply::{self, Order};
+use super::conflict;
+use super::hazards::{self, Install};
+use super::interface::Interface;
+use super::module;
+use super::{Canisters, look, observe};
+use crate::model::payload::{Digest, Verified};
+use crate::model::plan::Change;
+use crate::model::state::{Revision, Slot};
+use crate::targets::{ReleaseFacts, TargetError};
+use candid_parser::parse_idl_args;
+
+/// The hazard that an operator allows to go without a snapshot.
+pub(super) const NO_SNAPSHOT: &str = "no-snapshot";
+
+/// Carries one change out.
+pub(super) async fn carry_out(
+    canisters: &Canisters,
+    change: &Change,
+    payload: Option<&Verified>,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), TargetError> {
+    let (_, caller) = canisters.connected().await?;
+    caller.for_change()?;
+    let slot = change.slot();
+    let operation = operation(facts);
+    let order = order(canisters, slot, facts, &operation).await?;
+    let secrets = &canisters.base.secrets;
+    let baseline = look::baseline(&order.site, secrets).await;
+    canisters.baselines.keep(slot, baseline);
+    let to = digest(slot, change.to())?;
+    let from = match change {
+        Change::Start { .. } => return apply::start(&order, to).await,
+        Change::Install { from, .. } => from.as_ref(),
+    };
+    let from = from.map(|revision| digest(slot, revision)).transpose()?;
+    let payload = payload.ok_or_else(|| TargetError::BadRelease {
+        what: format!("{slot}: there is no module to install"),
+        next: "put back a release whose artifact is still there: --run-id or --artifact".to_owned(),
+    })?;
+    let module = module::read(payload.path()).await?;
+    if module.digest != to {
+        return Err(TargetError::BadRelease {
+            what: format!("{slot}: found a module {}, expected {to}", module.digest),
+            next: "run the same command again: the file was changed while it was read".to_owned(),
+        });
+    }
+    let member = canisters.member(slot)?.1;
+    let seen = observe::one(&order.site).await?;
+    let installed = hazards::installed(&order.site, &seen).await?;
+    let install = Install {
+        module: Some(&module.facts),
+        asked: member.asked(),
+        snapshots: None,
+    };
+    let mode = hazards::mode(installed, &install);
+    let interface = module.facts.interface.as_deref();
+    let argument = argument(slot, member.settings.argument.as_deref(), interface)?;
+    apply::install(&order, from, to, module.bytes, argument, mode).await
+}
+
+/// What would be done if the state were in the way of a change that is planned.
+pub(super) async fn outlook(
+    canisters: &Canisters,
+    slot: &Slot,
+    to: &Revision,
+    facts: &ReleaseFacts<'_>,
+) -> Result<Option<String>, TargetError> {
+    let operation = operation(facts);
+    let order = order(canisters, slot, facts, &operation).await?;
+    Ok(conflict::outlook(&order, digest(slot, to)?).await)
+}
+
+async fn order<'a>(
+    canisters: &'a Canisters,
+    slot: &Slot,
+    facts: &'a ReleaseFacts<'_>,
+    operation: &'a str,
+) -> Result<Order<'a>, TargetError> {
+    Ok(Order {
+        site: canisters.site(slot, facts.story).await?,
+        notes: &canisters.notes,
+        baselines: &canisters.baselines,
+        secrets: &canisters.base.secrets,
+        stop_deadline: canisters.settings.stop_deadline.0,
+        when_stopped: canisters.settings.when_stopped,
+        snapshots: canisters.settings.snapshots,
+        without_snapshot: canisters.goes_without_snapshot(slot),
+        on_state_conflict: facts.on_state_conflict,
+        way: facts.way,
+        operation,
+    })
+}
+
+/// Which command this is, for whoever reads the notes.
+fn operation(facts: &ReleaseFacts<'_>) -> String {
+    match facts.run {
+        Some(run) => format!("{} (release of run {run})", facts.environment),
+        None => facts.environment.to_owned(),
+    }
+}
+
+fn digest(slot: &Slot, revision: &Revision) -> Result<Digest, TargetError> {
+    revision.0.parse().map_err(|error| TargetError::BadRelease {
+        what: format!("{slot}: {error}"),
+        next: "record the release again; the revision of a canister is the sha256 of its module"
+            .to_owned(),
+    })
+}
+
+/// The argument of an install or upgrade, by the types that the module itself gives for it.
+fn argument(
+    slot: &Slot,
+    text: Option<&str>,
+    interface: Option<&str>,
+) -> Result<Vec<u8>, TargetError> {
+    let wrong = |what: String| TargetError::Refused {
+        what: format!("{slot}: argument: {what}"),
+        allow: None,
+        next: "correct `argument` of the canister in the config".to_owned(),
+    };
+    let values = parse_idl_args(text.unwrap_or("()")).map_err(|error| wrong(error.to_string()))?;
+    // An interface that cannot be read is no reason not to install.
+    let init = interface.and_then(|text| Interface::read(text).ok()?.init());
+    match (init, text) {
+        (Some(init), Some(_)) => init.encode(values).map_err(|refusal| wrong(refusal.what)),
+        // Without an argument nothing is sent, as other tools do it: a module that needs one says so.
+        (None, _) | (_, None) => values.to_bytes().map_err(|error| wrong(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: Option<&str>, interface: Option<&str>, expected: Result<&str, &str>) {
+        let slot = Slot("api".to_owned());
+        let found = argument(&slot, text, interface)
+            .map(|bytes| candid::IDLArgs::from_bytes(&bytes).unwrap().to_string())
+            .map_err(|error| error.to_string());
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+            (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
+            (found, _) => panic!("{found:?}"),
+        }
+    }
+
+    #[test]
+    fn an_argument_has_the_types_that_the_module_gives() {
+        let typed = Some("service : (nat8, opt text) -> { get : () -> (nat) query }");
+        check(None, None, Ok("()"));
+        check(None, typed, Ok("()"));
+        check(Some("(7)"), None, Ok("(7 : int)"));
+        check(Some("(7)"), typed, Ok("(7 : nat8, null)"));
+        check(Some("(7, opt \"a\")"), typed, Ok("(7 : nat8, opt \"a\")"));
+        check(
+            Some("(\"a\")"),
+            typed,
+            Err("api: argument: the arguments do not fit"),
+        );
+        check(Some("(7)"), Some("not candid"), Ok("(7 : int)"));
+        check(Some("(7"), None, Err("api: argument: "));
+    }
+}
