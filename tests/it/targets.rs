@@ -30,6 +30,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
 fn base(dir: &Path) -> Base {
     Base {
         net: lastgood::net::Settings::default(),
+        state_dir: dir.join("state"),
         dir: dir.to_owned(),
         environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         secrets: Vec::new(),

@@ -80,6 +80,7 @@ impl Shop {
             .extend(more.as_object().unwrap().clone());
         let base = Base {
             net: crate::net::Settings::default(),
+            state_dir: self.at().join("state"),
             dir: self.at().to_owned(),
             environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
             secrets: vec![crate::model::secret::Secret::new("hunter2")],

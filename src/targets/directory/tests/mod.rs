@@ -67,6 +67,7 @@ impl Yard {
         settings_map.extend(more.as_object().unwrap().clone());
         let base = Base {
             net: crate::net::Settings::default(),
+            state_dir: self.dir.path().join("state"),
             dir: self.dir.path().to_owned(),
             environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
             secrets: Vec::new(),
