@@ -23,6 +23,9 @@ const PARTS_MAX: usize = 50_000;
 /// Definitions that are only another name, one after the other. Candid follows each chain from each of its links.
 const ALIASES_MAX: usize = 32;
 
+/// Definitions that one method may use: candid copies and compares them for each value it writes or reads.
+const NEEDED_MAX: usize = 1000;
+
 /// Longest piece of a library's own words.
 const WORDS_MAX: usize = 160;
 
@@ -121,9 +124,16 @@ impl Interface {
                 "name a query method of the canister",
             ));
         }
+        let env = needed(&self.env, function);
+        if NEEDED_MAX < env.0.len() {
+            return Err(Refusal::new(
+                format!("{method} uses more than {NEEDED_MAX} types"),
+                "name a method with simpler types",
+            ));
+        }
         Ok(Signature {
             method: method.to_owned(),
-            env: needed(&self.env, function),
+            env,
             arguments: function.args.clone(),
             results: function.rets.clone(),
         })

@@ -25,8 +25,9 @@ pub(super) fn limits(bytes: usize) -> DecoderConfig {
     const WORK_MAX: usize = 20_000_000;
     let work = (1_000_000 + 32 * bytes).min(WORK_MAX);
     let mut limits = DecoderConfig::new();
+    // Values without a Rust type count as skipped: fifty times in the one, once in the other.
     limits
-        .set_decoding_quota(work)
+        .set_decoding_quota(50 * work)
         .set_skipping_quota(work)
         .set_max_type_len(TYPES_MAX)
         .set_full_error_message(false);
