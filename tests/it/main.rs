@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod github_schema;
+pub mod replica;
 pub mod tools;
 pub mod world;
 

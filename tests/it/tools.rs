@@ -41,3 +41,9 @@ pub fn program(name: &str) -> Option<PathBuf> {
 pub fn cached(path: &str) -> Option<PathBuf> {
     Some(cache().join(path)).filter(|file| file.exists())
 }
+
+/// The official client of the Internet Computer, as npm ships it for this machine.
+pub fn icp() -> Option<PathBuf> {
+    let program = cached("npm/node_modules/@icp-sdk/icp-cli-linux-x64/bin/icp");
+    or_missing(program, "icp, the official client of the Internet Computer")
+}

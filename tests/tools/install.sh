@@ -64,11 +64,14 @@ stamp() {
 npm_packages() {
   local of=(tests/tools/package.json tests/tools/package-lock.json)
   if fresh "$cache/npm/.stamp" "${of[@]}"; then return 0; fi
-  say "npm packages: GitHub's official artifact client and API description"
+  say "npm packages: GitHub's official artifact client and API description, the Internet Computer's official client"
   mkdir -p "$cache/npm"
   rm -f "$cache/npm/.stamp"
   cp "${of[@]}" tests/tools/.npmrc "$cache/npm/"
   if patiently npm ci --prefix "$cache/npm" --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null; then
+    # Without its scripts nobody makes the program of the package executable.
+    local icp=$cache/npm/node_modules/@icp-sdk/icp-cli-linux-x64/bin/icp
+    if [ -f "$icp" ]; then chmod +x "$icp"; fi
     stamp "$cache/npm/.stamp" "${of[@]}"
   else
     missing "could not install the npm packages of tests/tools/package.json"

@@ -148,6 +148,11 @@ mod tests {
         check("", "RTS error: Memory-incompatible program upgrade", true);
     }
 
+    #[track_caller]
+    fn follows(message: &str, policy: OnStateConflict, expected: Next) {
+        assert_eq!(next(Some("IC0503"), message, policy), expected);
+    }
+
     #[test]
     fn the_policy_decides_what_follows() {
         use OnStateConflict::{SkipPreUpgrade, Snapshot, Stop};
