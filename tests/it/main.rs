@@ -32,6 +32,7 @@ mod payloads;
 mod probes;
 mod reference;
 mod registry;
+mod replica_icp;
 mod report;
 mod rig;
 mod runner;

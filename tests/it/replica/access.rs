@@ -25,8 +25,7 @@ pub fn check(
     for path in paths {
         let labels: Vec<&[u8]> = path.iter().map(Vec::as_slice).collect();
         match labels.as_slice() {
-            [b"time"] | [b"subnet", ..] | [b"canister_ranges", _, ..] => {}
-            [b"api_boundary_nodes", ..] => {}
+            [b"time"] | [b"subnet" | b"api_boundary_nodes", ..] | [b"canister_ranges", _, ..] => {}
             [b"canister", canister, b"controllers" | b"module_hash"] if !is_subnet => {
                 same(id, canister)?;
             }

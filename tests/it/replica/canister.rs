@@ -194,7 +194,7 @@ impl Canister {
             &image.module,
             Some(&image.heap),
             &image.stable,
-            Some(&entry),
+            &entry,
             context,
         )
         .map_err(|why| Reject::invalid_wasm(self.id, &why))?;
@@ -246,7 +246,7 @@ impl Canister {
             &image.module,
             Some(&image.heap),
             &image.stable,
-            Some(&entry),
+            &entry,
             context,
         )
         .map_err(|why| Reject::invalid_wasm(self.id, &why))?;

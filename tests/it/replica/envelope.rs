@@ -45,14 +45,14 @@ pub fn check(body: &[u8], now: u64) -> Result<Checked, String> {
             now + EXPIRY_MAX
         ));
     }
-    check_sender(&envelope, &id)?;
+    check_sender(&envelope, &id, now)?;
     Ok(Checked {
         id,
         content: envelope.content.into_owned(),
     })
 }
 
-fn check_sender(envelope: &Envelope<'_>, id: &RequestId) -> Result<(), String> {
+fn check_sender(envelope: &Envelope<'_>, id: &RequestId, now: u64) -> Result<(), String> {
     let sender = *envelope.content.sender();
     let (key, signature) = match (&envelope.sender_pubkey, &envelope.sender_sig) {
         (None, None) if sender == Principal::anonymous() => return Ok(()),
@@ -68,15 +68,15 @@ fn check_sender(envelope: &Envelope<'_>, id: &RequestId) -> Result<(), String> {
             "The user id {sender} does not match the public key"
         ));
     }
-    let mut message = id.signable();
     let mut signer = key;
     for link in envelope.sender_delegation.iter().flatten() {
         verify(signer, &link.delegation.signable(), &link.signature)?;
+        if link.delegation.expiration < now {
+            return Err("Invalid delegation expiry: a delegation has expired".to_owned());
+        }
         signer = &link.delegation.pubkey;
     }
-    verify(signer, &message, signature)?;
-    message.clear();
-    Ok(())
+    verify(signer, &id.signable(), signature)
 }
 
 /// Whether the owner of a DER public key signed this.
@@ -85,21 +85,23 @@ fn verify(der: &[u8], message: &[u8], signature: &[u8]) -> Result<(), String> {
     let no_key = || wrong("the public key is malformed");
     let bad = || wrong("the signature could not be verified");
     if let Some(key) = der.strip_prefix(DER_ED25519) {
-        let key = ic_ed25519::PublicKey::deserialize_raw(key).map_err(|_| no_key())?;
-        return key.verify_signature(message, signature).map_err(|_| bad());
+        let key = ic_ed25519::PublicKey::deserialize_raw(key).map_err(|_error| no_key())?;
+        return key
+            .verify_signature(message, signature)
+            .map_err(|_error| bad());
     }
     if let Some(point) = der.strip_prefix(DER_SECP256K1) {
         use k256::ecdsa::signature::Verifier as _;
-        let key = k256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_| no_key())?;
-        let signature = k256::ecdsa::Signature::from_slice(signature).map_err(|_| bad())?;
+        let key = k256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_error| no_key())?;
+        let signature = k256::ecdsa::Signature::from_slice(signature).map_err(|_error| bad())?;
         let signature = signature.normalize_s().unwrap_or(signature);
-        return key.verify(message, &signature).map_err(|_| bad());
+        return key.verify(message, &signature).map_err(|_error| bad());
     }
     if let Some(point) = der.strip_prefix(DER_P256) {
         use p256::ecdsa::signature::Verifier as _;
-        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_| no_key())?;
-        let signature = p256::ecdsa::Signature::from_slice(signature).map_err(|_| bad())?;
-        return key.verify(message, &signature).map_err(|_| bad());
+        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map_err(|_error| no_key())?;
+        let signature = p256::ecdsa::Signature::from_slice(signature).map_err(|_error| bad())?;
+        return key.verify(message, &signature).map_err(|_error| bad());
     }
     Err(wrong("the algorithm of the public key is not supported"))
 }

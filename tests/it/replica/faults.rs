@@ -28,7 +28,8 @@ pub enum Fault {
     Reject(Reject),
     /// No effect; an uncertified reject, as given at the door.
     Refuse(Reject),
-    /// No effect; this HTTP status.
+    /// No effect; this HTTP status. ic-agent repeats after 429 and 503 by itself, six times, 250 ms apart: `once` is
+    /// not seen by its caller then.
     Status(u16),
     /// The effect happens; the answer's signature is somebody else's.
     WrongSignature,

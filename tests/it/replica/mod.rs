@@ -16,7 +16,7 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | wire: routes, envelopes, access | [`http`], [`envelope`], [`access`] |
+//! | wire: routes, envelopes, access | [`http`], [`requests`], [`envelope`], [`access`] |
 //! | state tree, certificates, keys | [`tree`], [`certify`], [`state`] |
 //! | methods of `aaaaa-aa` | [`management`] |
 //! | execution by wasmi, `ic0` | [`execution`], [`canister`] |
@@ -37,6 +37,7 @@ pub mod http;
 pub mod management;
 pub mod modules;
 pub mod reject;
+pub mod requests;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -268,6 +269,15 @@ impl Replica {
         candid::decode_one(&reply).expect("count answers a nat64")
     }
 
+    /// The counter in the heap of one of the [`modules`], also while it is stopped.
+    pub fn count_stopped(&self, id: Principal) -> u64 {
+        self.change(id, |canister| {
+            let memory = canister.image.as_ref().map(|image| &image.heap.memory);
+            let bytes = memory.and_then(|memory| memory.first_chunk::<8>());
+            u64::from_le_bytes(*bytes.expect("the module has a memory"))
+        })
+    }
+
     /// Takes a snapshot directly; its id.
     pub fn take_snapshot(&self, id: Principal) -> Vec<u8> {
         let mut world = self.shared.world();
@@ -347,8 +357,8 @@ const EMPTY: &[u8] = b"DIDL\0\0";
 impl Drop for Replica {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // An error means that it has ended already.
-            drop(stop.send(()));
+            // An error means that it has ended already: joining says how.
+            stop.send(()).unwrap_or_default();
         }
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();

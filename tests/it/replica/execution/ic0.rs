@@ -296,7 +296,7 @@ fn write(call: &mut Call<'_>, to: u32, bytes: &[u8]) -> Done {
     let memory = memory(call)?;
     memory
         .write(call, to as usize, bytes)
-        .map_err(|_| out_of_bounds("heap"))
+        .map_err(|_error| out_of_bounds("heap"))
 }
 
 /// Copies a part of `bytes` into the heap.
@@ -319,20 +319,23 @@ fn grow(call: &mut Call<'_>, more: u64) -> u64 {
     if after > STABLE_PAGES_MAX {
         return u64::MAX;
     }
-    call.data_mut().stable.resize(after as usize * PAGE, 0);
+    let Ok(after) = usize::try_from(after) else {
+        return u64::MAX;
+    };
+    call.data_mut().stable.resize(after * PAGE, 0);
     before
 }
 
 fn stable_range(call: &Call<'_>, at: u64, n: u64) -> Done<std::ops::Range<usize>> {
     let end = at.saturating_add(n);
-    if end > call.data().stable.len() as u64 {
-        return Err(out_of_bounds("stable memory"));
+    match (usize::try_from(at), usize::try_from(end)) {
+        (Ok(at), Ok(end)) if end <= call.data().stable.len() => Ok(at..end),
+        _ => Err(out_of_bounds("stable memory")),
     }
-    Ok(at as usize..end as usize)
 }
 
 fn narrow(value: u64) -> Done<u32> {
-    u32::try_from(value).map_err(|_| out_of_bounds("heap"))
+    u32::try_from(value).map_err(|_error| out_of_bounds("heap"))
 }
 
 fn stable_read(call: &mut Call<'_>, to: u64, from: u64, n: u64) -> Done {

@@ -105,13 +105,13 @@ pub struct Outcome {
     pub stable: Vec<u8>,
 }
 
-/// Runs an exported function; `Ok(None)` when there is none of that name. Without a heap the module starts anew. The
+/// Runs an exported function, or nothing when there is none of that name. Without a heap the module starts anew. The
 /// error is why the module cannot be instantiated.
 pub fn run(
     module: &Module,
     heap: Option<&Heap>,
     stable: &[u8],
-    entry: Option<&str>,
+    entry: &str,
     context: Context,
 ) -> Result<Outcome, String> {
     let mut store = Store::new(module.engine(), Host::new(context, stable.to_vec()));
@@ -124,14 +124,14 @@ pub fn run(
         .instantiate_and_start(&mut store, module.compiled())
         .map_err(|error| error.to_string())?;
     if let Some(heap) = heap {
-        restore(&mut store, &instance, heap)?;
+        restore(&mut store, instance, heap)?;
     }
-    let function = entry.and_then(|entry| instance.get_func(&store, entry));
+    let function = instance.get_func(&store, entry);
     let called = match function {
         None => Ok(()),
         Some(function) => function.call(&mut store, &[], &mut []),
     };
-    let heap = save(&store, &instance);
+    let heap = save(&store, instance);
     let host = store.into_data();
     Ok(Outcome {
         result: called.map(|()| host.answer).map_err(|error| trap(&error)),
@@ -141,7 +141,7 @@ pub fn run(
     })
 }
 
-fn restore(store: &mut Store<Host>, instance: &wasmi::Instance, heap: &Heap) -> Result<(), String> {
+fn restore(store: &mut Store<Host>, instance: wasmi::Instance, heap: &Heap) -> Result<(), String> {
     if let Some(memory) = instance.get_memory(&*store, "memory") {
         let pages = heap.memory.len().div_ceil(65536) as u64;
         let missing = pages.saturating_sub(memory.size(&*store));
@@ -162,7 +162,7 @@ fn restore(store: &mut Store<Host>, instance: &wasmi::Instance, heap: &Heap) -> 
     Ok(())
 }
 
-fn save(store: &Store<Host>, instance: &wasmi::Instance) -> Heap {
+fn save(store: &Store<Host>, instance: wasmi::Instance) -> Heap {
     let memory = instance
         .get_memory(store, "memory")
         .map(|memory| memory.data(store).to_vec());

@@ -81,10 +81,10 @@ impl Module {
 
 fn unpack(raw: &[u8]) -> Result<Vec<u8>, String> {
     if raw.starts_with(b"\0asm") {
-        return match raw.len() as u64 > MODULE_BYTES_MAX {
-            true => Err(too_large()),
-            false => Ok(raw.to_vec()),
-        };
+        if raw.len() as u64 > MODULE_BYTES_MAX {
+            return Err(too_large());
+        }
+        return Ok(raw.to_vec());
     }
     if !raw.starts_with(&[0x1f, 0x8b, 0x08]) {
         return Err("Failed to decode wasm module: unsupported canister module format".to_owned());

@@ -64,11 +64,9 @@ pub(super) fn install_chunked_code(world: &mut World, message: Message<'_>) -> R
     }
     let mut module = Vec::new();
     for one in &arg.chunk_hashes_list {
-        let hash: [u8; 32] = one
-            .hash
-            .as_slice()
-            .try_into()
-            .map_err(|_| refused(&format!("Invalid chunk hash of {} bytes", one.hash.len())))?;
+        let hash: [u8; 32] = one.hash.as_slice().try_into().map_err(|_error| {
+            refused(&format!("Invalid chunk hash of {} bytes", one.hash.len()))
+        })?;
         let chunk = store
             .chunks
             .get(&hash)

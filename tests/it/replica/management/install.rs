@@ -175,14 +175,8 @@ fn execute(
     (sender, now): (Principal, u64),
 ) -> Result<Outcome, Reject> {
     let context = canister.context(stage.mode, sender, arg, now);
-    let outcome = execution::run(
-        stage.module,
-        stage.heap,
-        stage.stable,
-        Some(stage.entry),
-        context,
-    )
-    .map_err(|why| Reject::invalid_wasm(canister.id, &why))?;
+    let outcome = execution::run(stage.module, stage.heap, stage.stable, stage.entry, context)
+        .map_err(|why| Reject::invalid_wasm(canister.id, &why))?;
     let trap: Option<Trap> = outcome.result.as_ref().err().cloned();
     canister.log_outcome(now, outcome.prints.clone(), trap.as_ref());
     match trap {

@@ -193,12 +193,14 @@ fn slice(bytes: &[u8], offset: u64, size: u64) -> Result<Vec<u8>, Reject> {
         let text = format!("Requested slice too large: {size} > {SLICE_BYTES_MAX}");
         return Err(Reject::new(408, text));
     }
-    let end = offset.saturating_add(size);
-    if end > bytes.len() as u64 {
+    let range = usize::try_from(offset)
+        .ok()
+        .zip(usize::try_from(offset.saturating_add(size)).ok());
+    let part = range.and_then(|(from, to)| bytes.get(from..to));
+    part.map(<[u8]>::to_vec).ok_or_else(|| {
         let text = format!(
             "Invalid subslice into wasm module / main memory / stable memory: offset: {offset}, size: {size}"
         );
-        return Err(Reject::new(408, text));
-    }
-    Ok(bytes[offset as usize..end as usize].to_vec())
+        Reject::new(408, text)
+    })
 }

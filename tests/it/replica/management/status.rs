@@ -1,7 +1,7 @@
 //! `canister_status` as replicas of different ages answer it, and the logs.
 
 use super::{Effect, Message, decode, reply};
-use crate::replica::canister::{Canister, Status};
+use crate::replica::canister::{Canister, Snapshot, Status};
 use crate::replica::faults::StatusAnswer;
 use crate::replica::reject::Reject;
 use crate::replica::state::World;
@@ -21,10 +21,9 @@ pub(super) fn may_read(
     };
     let is_controller = canister.controllers.contains(&reader);
     match answer {
-        StatusAnswer::Denied => denied(),
         StatusAnswer::Today | StatusAnswer::Older | StatusAnswer::Future if is_controller => Ok(()),
         StatusAnswer::Older => Err(Reject::not_controller(canister.id, "canister_status")),
-        StatusAnswer::Today | StatusAnswer::Future => denied(),
+        StatusAnswer::Today | StatusAnswer::Future | StatusAnswer::Denied => denied(),
     }
 }
 
@@ -137,9 +136,10 @@ fn today(canister: &Canister) -> Today {
             freezing_threshold: nat(canister.freezing_threshold),
             reserved_cycles_limit: nat(5_000_000_000_000),
             minimum_incoming_canister_call_cycles: nat(0),
-            log_visibility: match canister.public_logs {
-                true => LogVisibility::Public,
-                false => LogVisibility::Controllers,
+            log_visibility: if canister.public_logs {
+                LogVisibility::Public
+            } else {
+                LogVisibility::Controllers
             },
             log_memory_limit: nat(4096),
             snapshot_visibility: SnapshotVisibility::Controllers,
@@ -170,7 +170,7 @@ fn metrics(canister: &Canister) -> MemoryMetrics {
     let image = canister.image.as_ref();
     let of_image =
         |size: fn(&crate::replica::canister::Image) -> usize| Nat::from(image.map_or(0, size));
-    let snapshots: u64 = canister.snapshots.iter().map(|one| one.size()).sum();
+    let snapshots: u64 = canister.snapshots.iter().map(Snapshot::size).sum();
     MemoryMetrics {
         wasm_memory_size: of_image(|image| image.heap.memory.len()),
         stable_memory_size: of_image(|image| image.stable.len()),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 /// The fields that no replica leaves out.
 #[derive(CandidType, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of Candid")]
 struct Status {
     status: types::CanisterStatusType,
     module_hash: Option<Vec<u8>>,
@@ -116,7 +117,7 @@ async fn the_status_comes_in_all_ages_and_is_not_for_strangers() {
         let status: Status = bench.about("canister_status").await.unwrap();
         assert_eq!(status.status, types::CanisterStatusType::Running);
         assert_eq!(status.module_hash.map(|hash| hash.len()), Some(32));
-        assert_eq!(status.cycles, super::CYCLES);
+        assert_eq!(status.cycles, bench.replica.seen(bench.id).cycles);
     }
     bench
         .replica
@@ -214,7 +215,7 @@ async fn without_cycles_nothing_is_installed() {
     };
     bench.manage("take_canister_snapshot", &arg).await.unwrap();
     bench.replica.change(bench.id, |canister| {
-        canister.cycles = canister.freezing_limit() + 9
+        canister.cycles = canister.freezing_limit() + 9;
     });
     assert_eq!(
         code(bench.manage("take_canister_snapshot", &arg).await),

@@ -44,7 +44,7 @@ async fn a_snapshot_brings_back_code_and_state() {
     );
     assert_eq!(bench.replica.count(bench.id), 1);
     let all: Vec<types::Snapshot> = bench.about("list_canister_snapshots").await.unwrap();
-    assert_eq!(all, [snapshot.clone()]);
+    assert_eq!(all, std::slice::from_ref(&snapshot));
 
     let canister_id = bench.id;
     let delete = types::DeleteCanisterSnapshotArgs {
