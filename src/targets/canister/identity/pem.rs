@@ -123,13 +123,17 @@ pub(super) fn text(label: &str, der: &[u8]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(
         base64.len() * 2 + 2 * LABEL_LEN_MAX + 40,
     ));
-    text.push_str(&format!("{BEGIN}{label}{DASHES}\n"));
+    for part in [BEGIN, label, DASHES, "\n"] {
+        text.push_str(part);
+    }
     for (index, c) in base64.chars().enumerate() {
         if index != 0 && index % WIDTH == 0 {
             text.push('\n');
         }
         text.push(c);
     }
-    text.push_str(&format!("\n-----END {label}{DASHES}\n"));
+    for part in ["\n-----END ", label, DASHES, "\n"] {
+        text.push_str(part);
+    }
     text
 }

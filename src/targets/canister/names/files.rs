@@ -40,9 +40,10 @@ impl Project {
             }
             Some(_) | None => None,
         };
-        let icp = match named {
-            true => read("network", &base.dir.join("icp.yaml"), "icp.yaml")?,
-            false => None,
+        let icp = if named {
+            read("network", &base.dir.join("icp.yaml"), "icp.yaml")?
+        } else {
+            None
         };
         Ok(Self {
             dir: base.dir.clone(),

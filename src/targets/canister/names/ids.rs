@@ -144,8 +144,8 @@ impl Known {
         let wrong = |what: String| BadSettings::new(key, format!("{from}: {name}: {what}"));
         let here = match written {
             Value::Object(networks) => {
-                let here = keys.iter().map(String::as_str).chain([ANY_NETWORK]);
-                let here = here.filter_map(|network| networks.get(network)).next();
+                let mut here = keys.iter().map(String::as_str).chain([ANY_NETWORK]);
+                let here = here.find_map(|network| networks.get(network));
                 if here.is_none() {
                     let others = self.elsewhere.entry(name.to_owned()).or_default();
                     others.extend(networks.keys().cloned());

@@ -163,7 +163,7 @@ fn defined(name: &str, project: &Project) -> Result<Definition, BadSettings> {
     };
     let icp = by_icp(name, project)?;
     let found = match (dfx, icp) {
-        (Some(dfx), Some(icp)) => agreed(name, dfx, icp)?,
+        (Some(dfx), Some(icp)) => agreed(name, &dfx, icp)?,
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) if name == LOCAL => local(project)?,
         (None, None) => return Err(unknown(name, project)?),
@@ -172,7 +172,7 @@ fn defined(name: &str, project: &Project) -> Result<Definition, BadSettings> {
 }
 
 /// Two definitions of one name: nobody could say which is meant when they differ.
-fn agreed(name: &str, dfx: Definition, icp: Definition) -> Result<Definition, BadSettings> {
+fn agreed(name: &str, dfx: &Definition, icp: Definition) -> Result<Definition, BadSettings> {
     let place = |text: &str| {
         Url::parse(text).map(|url| (is_loopback(&url), url.port_or_known_default(), url))
     };
@@ -207,7 +207,7 @@ fn local(project: &Project) -> Result<Definition, BadSettings> {
         root_key: None,
     };
     match (&project.dfx, &project.icp) {
-        (Some(_), Some(_)) => agreed(LOCAL, dfx, icp),
+        (Some(_), Some(_)) => agreed(LOCAL, &dfx, icp),
         (None, Some(_)) => Ok(icp),
         (Some(_) | None, None) => Ok(dfx),
     }
@@ -231,22 +231,14 @@ fn by_dfx(
     };
     let wrong =
         |what: &str| BadSettings::new("network", format!("{}, network {name}: {what}", file.shown));
-    let url = match written.get("providers") {
-        Some(providers) => {
-            let first = providers.get(0).and_then(Value::as_str);
-            first
-                .ok_or_else(|| wrong("found no address in providers, expected at least one"))?
-                .to_owned()
-        }
-        None => {
-            let bind = written
-                .get("bind")
-                .and_then(Value::as_str)
-                .unwrap_or(default_bind);
-            bound(bind).ok_or_else(|| {
-                wrong("found a bind without a port, expected such as 127.0.0.1:4943; or write the address as network")
-            })?
-        }
+    let url = if let Some(providers) = written.get("providers") {
+        let first = providers.get(0).and_then(Value::as_str);
+        let none = || wrong("found no address in providers, expected at least one");
+        first.ok_or_else(none)?.to_owned()
+    } else {
+        let bind = written.get("bind").and_then(Value::as_str);
+        let moving = "found a bind without a port, expected such as 127.0.0.1:4943; or write the address as network";
+        bound(bind.unwrap_or(default_bind)).ok_or_else(|| wrong(moving))?
     };
     Ok(Some(Definition {
         from: file.shown.clone(),
