@@ -364,23 +364,23 @@ fn a_probe_may_be_a_query() {
     );
     check(
         "{query: {slot: a, method: b}, via: 'deployment/web:80'}",
-        "54: KEY.via: found via, expected no such key beside query: it belongs to url",
+        "53: KEY.via: found via, expected no such key beside query: it belongs to url",
     );
     check(
         "{query: {slot: a, method: b}, method: GET}",
-        "54: KEY.method: found method, expected it inside of query, where it names the method of the canister",
+        "53: KEY.method: found method, expected it inside of query, where it names the method of the canister",
     );
     check(
         "{query: {slot: a, method: b}, headers-from-env: {A: B}}",
-        "54: KEY.headers-from-env: found headers-from-env, expected no such key beside query: it belongs to url",
+        "53: KEY.headers-from-env: found headers-from-env, expected no such key beside query: it belongs to url",
     );
     check(
         "{query: {slot: a, method: ''}}",
-        "42: KEY.query.method: found \"\", expected a name",
+        "41: KEY.query.method: found \"\", expected a name",
     );
     check(
         "{query: {slot: a, method: b, expect: '/(/'}}",
-        "53: KEY.query.expect: found \"/(/\", expected a regular expression that can be read (Regex parse error:)",
+        "52: KEY.query.expect: found \"/(/\", expected a regular expression that can be read (found open group without closing ')')",
     );
     let refusal = Step::shell()
         .config(&MINIMAL.replace(

@@ -147,7 +147,7 @@ pub struct HealthArgs {
     #[arg(
         long,
         value_name = "PROBE",
-        help = "Without config: https://example.com/health, home=https://…, query:users.get_stats(); repeatable"
+        help = "Without config: https://example.com/up or query:SLOT.METHOD(); repeatable"
     )]
     pub probe: Vec<ProbeArg>,
     /// Address elsewhere that is up whenever the network here is
