@@ -20,9 +20,10 @@ pub(super) async fn open(
     let Some(target) = owner else {
         let known = operation.targets.iter().flat_map(|target| target.slots());
         let known: Vec<String> = known.map(|slot| slot.to_string()).collect();
-        let expected = match known.is_empty() {
-            true => "a slot of a target, and no target has one".to_owned(),
-            false => format!("one of: {}", known.join(", ")),
+        let expected = if known.is_empty() {
+            "a slot of a target, and no target has one".to_owned()
+        } else {
+            format!("one of: {}", known.join(", "))
         };
         return Err(Failure::msg(
             Outcome::Usage,

@@ -117,22 +117,21 @@ impl Types {
                 "write `arguments` like (record { limit = 10 : nat })",
             )
         })?;
-        match interface {
-            Some(text) => {
-                let signature = Interface::read(text)?.query(method)?;
-                let bytes = signature.encode(values)?;
-                Ok((Self::Known(signature), bytes))
-            }
-            None => {
-                let bytes = values.to_bytes().map_err(|error| {
-                    Refusal::new(
-                        format!("the types of the arguments cannot be inferred: {}", short(&error.to_string())),
-                        "write the type of each value, such as (10 : nat): the canister publishes no interface",
-                    )
-                })?;
-                Ok((Self::Inferred, bytes))
-            }
+        if let Some(text) = interface {
+            let signature = Interface::read(text)?.query(method)?;
+            let bytes = signature.encode(values)?;
+            return Ok((Self::Known(signature), bytes));
         }
+        let bytes = values.to_bytes().map_err(|error| {
+            Refusal::new(
+                format!(
+                    "the types of the arguments cannot be inferred: {}",
+                    short(&error.to_string())
+                ),
+                "write the type of each value, such as (10 : nat): the canister publishes no interface",
+            )
+        })?;
+        Ok((Self::Inferred, bytes))
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<IDLArgs, String> {
