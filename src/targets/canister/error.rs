@@ -1,5 +1,5 @@
-//! A request that did not come to a reply, as the error of a target: what was being done, what the network said, and the one next
-//! action. What is done about it is the callers'.
+//! A question that did not come to a reply, as the error of a target: what was being done, what the network said, and the one next
+//! action; and who may change a canister when we may not. Changes that failed are in `refusal`.
 
 use super::call::{CallError, Reject};
 use super::certified;
@@ -20,30 +20,6 @@ pub(super) fn failed(error: CallError, site: &Site<'_>, step: Step) -> TargetErr
         },
         other => told(other, &doing, step),
     }
-}
-
-/// The error of a change: where nobody knows whether it was made, it says so.
-pub(super) fn changed_failed(error: CallError, site: &Site<'_>, step: Step) -> TargetError {
-    let doing = doing(site, step);
-    match error {
-        CallError::Unknown { why, submitted: _ } => TargetError::OutcomeUnknown {
-            what: format!("{doing}: {why}; whether it was done is not known"),
-        },
-        other => told(other, &doing, step),
-    }
-}
-
-/// The same as [`changed_failed`]; where we are no controller it names us and the controllers, which it asks the network for.
-pub(super) async fn denied(error: CallError, site: &Site<'_>, step: Step) -> TargetError {
-    match error.reject() {
-        Some(reject) if is_denied(reject) => not_controller(site, step).await,
-        Some(_) | None => changed_failed(error, site, step),
-    }
-}
-
-/// Whether the network says that we are no controller.
-pub(super) fn is_denied(reject: &Reject) -> bool {
-    reject::is_not_controller(reject.code.as_deref(), &reject.message)
 }
 
 /// What a rejection means.
@@ -126,5 +102,96 @@ fn told(error: CallError, doing: &str, step: Step) -> TargetError {
             next: UNTRUSTED_NEXT.to_owned(),
         },
         CallError::Unreadable(why) => TargetError::Failed(anyhow::anyhow!("{doing}: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::outcome::Outcome;
+    use crate::model::state::Slot;
+    use crate::targets::canister::call::Submitted;
+    use crate::targets::canister::network::{Network, RootKey};
+    use candid::Principal;
+    use ic_agent::identity::AnonymousIdentity;
+    use std::sync::Arc;
+
+    fn rejected(code: &str, message: &str) -> CallError {
+        CallError::Rejected {
+            certified: true,
+            reject: Reject {
+                code: Some(code.to_owned()),
+                class: 5,
+                message: message.to_owned(),
+            },
+        }
+    }
+
+    /// Connecting with a key that is known contacts nothing.
+    async fn network() -> Network {
+        Network::connect(
+            "local",
+            &"http://127.0.0.1:1".parse().unwrap(),
+            &RootKey::Mainnet,
+            Arc::new(AnonymousIdentity),
+            &crate::net::Settings::default(),
+        )
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_error_has_its_outcome_and_next_action() {
+        let network = network().await;
+        let slot = Slot("api".to_owned());
+        let site = Site {
+            network: &network,
+            slot: &slot,
+            id: Principal::management_canister(),
+            story: None,
+        };
+        let submitted = Submitted {
+            request: ic_agent::RequestId::new(&[0; 32]),
+            expires_ns: 0,
+        };
+        let why = || "no answer".to_owned();
+        for (error, outcome, text, hint) in [
+            (
+                rejected("IC0505", "Wasm module is not valid"),
+                Outcome::Refused,
+                "could not read the status of api: the module is not one that the network takes",
+                "build it again",
+            ),
+            (
+                CallError::Untrusted(why()),
+                Outcome::Refused,
+                "no answer",
+                "root-key",
+            ),
+            (
+                CallError::Unreachable(why()),
+                Outcome::Unreachable,
+                "no answer",
+                "again",
+            ),
+            (
+                CallError::Unknown {
+                    why: why(),
+                    submitted,
+                },
+                Outcome::Unreachable,
+                "no answer",
+                "again",
+            ),
+        ] {
+            let failure = failed(error, &site, Step::Status).failure("ic");
+            assert_eq!(failure.kind, outcome, "{failure:?}");
+            assert!(failure.to_string().contains(text), "{failure:?}");
+            assert!(failure.hints[0].contains(hint), "{failure:?}");
+        }
+        // Nobody answers there, and still both sides are named as far as they are known.
+        let error = not_controller(&site, Step::Install).await;
+        assert!(error.to_string().contains("2vxsx-fae is no controller"));
+        assert!(add_controller(&site).contains("DFX_IDENTITY_PEM"));
     }
 }

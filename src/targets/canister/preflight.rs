@@ -178,7 +178,7 @@ fn status(site: &Site<'_>, seen: &Seen) -> Finding {
 async fn change(examined: &Examined<'_>, seen: &Seen, module: Option<&Module>) -> Finding {
     let site = &examined.site;
     let check = format!("change of {}", site.slot);
-    let installed = match hazards::installed(site, seen).await {
+    let installed = match hazards::installed(site, seen.certified.module_hash).await {
         Ok(installed) => installed,
         Err(error) => return finding_of(&check, error),
     };

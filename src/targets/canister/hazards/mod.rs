@@ -13,6 +13,7 @@ use super::wire::Status;
 use crate::decide::canister::cycles::{Cycles, Needs, Pays, Snapshot};
 use crate::decide::canister::mode::{self, Asked, Mode, Persistence};
 use crate::decide::canister::reject::{self, Step};
+use crate::model::payload::Digest;
 use crate::model::plan::Hazard;
 use crate::targets::{TargetError, Way};
 use futures_util::stream::{self, StreamExt as _};
@@ -149,7 +150,7 @@ async fn look_at_install(
     way: Way,
     found: &mut Found,
 ) -> Result<(), TargetError> {
-    let installed = installed(site, seen).await?;
+    let installed = installed(site, seen.certified.module_hash).await?;
     let mode = mode(installed, install);
     found.lines.push(story::mode_line(mode, install.module));
     if let Some(name) = mode.hazard() {
@@ -187,18 +188,22 @@ async fn look_at_install(
     Ok(())
 }
 
-/// What kind of module is in a canister. `None`: it is empty.
+/// What kind of module is in a canister that is certified to hold `hash`. `None`: it is empty.
 pub(super) async fn installed(
     site: &Site<'_>,
-    seen: &Seen,
+    hash: Option<Digest>,
 ) -> Result<Option<Persistence>, TargetError> {
-    if seen.certified.module_hash.is_none() {
+    if hash.is_none() {
         return Ok(None);
     }
-    let section = certified::metadata(site.network, site.id, ENHANCED)
-        .await
-        .map_err(|error| error::failed(error, site, Step::Status))?;
-    Ok(Some(Persistence::of_section(section.is_some())))
+    match certified::metadata(site.network, site.id, ENHANCED).await {
+        Ok(section) => Ok(Some(Persistence::of_section(section.is_some()))),
+        // It is there, and private: only a controller may read it.
+        Err(CallError::Unreachable(text)) if text.starts_with("HTTP 403") => {
+            Ok(Some(Persistence::Enhanced))
+        }
+        Err(error) => Err(error::failed(error, site, Step::Status)),
+    }
 }
 
 /// How the module would go in. A module that is not at hand is taken for one of the installed one's kind.
