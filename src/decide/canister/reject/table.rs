@@ -122,7 +122,7 @@ fn transient(number: u16, step: Step) -> Option<Known> {
         203 => later(
             "the canister still has messages in its queues",
             AGAIN,
-            Duration::from_secs(60),
+            Duration::from_mins(1),
         ),
         204 => after_check("the network takes no more requests for the moment", AGAIN),
         205 => never(
@@ -143,7 +143,7 @@ fn transient(number: u16, step: Step) -> Option<Known> {
         209 => later(
             "the canister was installed too often or too expensively just now",
             "wait some minutes, then run the same command again",
-            Duration::from_secs(300),
+            Duration::from_mins(5),
         ),
         210 => later(
             "the canister wrote too much just now for another snapshot",
@@ -223,7 +223,7 @@ fn by_text(said: &str) -> Known {
         return later(
             "the snapshot cannot be loaded yet",
             "wait ten minutes, then run the same command again",
-            Duration::from_secs(600),
+            Duration::from_mins(10),
         );
     }
     if text::is_foreign_snapshot(said) || text::is_snapshot_owner(said) {

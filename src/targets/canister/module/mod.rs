@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The network takes no larger module, packed or unpacked (`WASM_MAX_SIZE` in `rs/config/src/embedders.rs` of dfinity/ic).
 const MODULE_BYTES_MAX: u64 = 100 * 1024 * 1024;
@@ -76,12 +76,12 @@ pub(super) fn megabytes(bytes: u64) -> String {
 /// `BadRelease` when it is no module that the network takes; `Failed` when the file cannot be read.
 pub(super) async fn read(path: &Path) -> Result<Module, TargetError> {
     let path = path.to_owned();
-    tokio::task::spawn_blocking(move || read_now(path))
+    tokio::task::spawn_blocking(move || read_now(&path))
         .await
         .context("the reading of the module broke off")?
 }
 
-fn read_now(path: PathBuf) -> Result<Module, TargetError> {
+fn read_now(path: &Path) -> Result<Module, TargetError> {
     let name = path
         .file_name()
         .unwrap_or(path.as_os_str())
@@ -91,7 +91,7 @@ fn read_now(path: PathBuf) -> Result<Module, TargetError> {
         what: format!("{name}: {bad}"),
         next: bad.next,
     };
-    let bytes = bytes(&path, &name)?.map_err(bad)?;
+    let bytes = bytes(path, &name)?.map_err(bad)?;
     check(bytes).map_err(bad)
 }
 

@@ -1,0 +1,5 @@
+//! The `canister` target against a double of a replica.
+
+mod preflight;
+mod preflight_hazards;
+mod preflight_world;
