@@ -75,6 +75,18 @@ pub(super) async fn attend(
     }
 }
 
+/// What is said of all when not even the network was reached.
+pub(super) fn unreachable(held: &Wanted, why: &str, secrets: &[Secret]) -> Attended {
+    let why = logs::shown(why, secrets);
+    Attended {
+        sightings: held
+            .keys()
+            .map(|slot| standing::unseen(slot, &why))
+            .collect(),
+        watched: Duration::ZERO,
+    }
+}
+
 /// One canister while it is watched.
 struct Watch<'a> {
     site: &'a Site<'a>,

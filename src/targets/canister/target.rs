@@ -6,7 +6,9 @@ use super::module::{self, Facts};
 use super::preflight::{self, Examined};
 use super::settings::WhenStopped;
 use super::site::Site;
-use super::{Canisters, Member, ask, attend, change, evidence, guard, observe, release, retire};
+use super::{
+    Canisters, Member, ask, attend, change, evidence, guard, logs, observe, release, retire,
+};
 use crate::decide::canister::mode::Asked;
 use crate::decide::canister::standing;
 use crate::model::payload::{Measured, Payloads, Verified};
@@ -179,7 +181,7 @@ impl Target for Canisters {
             Ok(sites) => evidence::gather(&sites, &self.base.secrets).await,
             Err(error) => vec![(
                 "canisters.txt".to_owned(),
-                format!("could not be read: {error}"),
+                logs::shown(&format!("could not be read: {error}"), &self.base.secrets),
             )],
         }
     }
@@ -201,8 +203,14 @@ impl Target for Canisters {
             },
             stable: self.settings.stable.0,
         };
-        let sites = self.sites(None).await?;
         let secrets = &self.base.secrets;
+        let sites = match self.sites(None).await {
+            Ok(sites) => sites,
+            Err(error) => {
+                let why = error.to_string();
+                return Ok(Some(attend::unreachable(held, &why, secrets)));
+            }
+        };
         let attended = attend::attend(&sites, held, &rules, &self.baselines, secrets, story).await;
         Ok(Some(attended))
     }

@@ -288,7 +288,7 @@ fn frozen_is_frozen() {
     assert_eq!(limit, 3 * T / 10);
     check(
         &[look(0, poor(limit - 1))],
-        &["critical frozen: is frozen: 299.9 B cycles, below the freezing limit of 300 B"],
+        &["critical frozen: is frozen: 299 B cycles, below the freezing limit of 300 B"],
     );
     let reserved = Status {
         reserved_cycles: T / 5,
