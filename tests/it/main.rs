@@ -10,6 +10,7 @@ pub mod world;
 mod action;
 mod action_run;
 mod bless;
+mod canister;
 mod cli;
 mod config;
 mod demo_service;

@@ -6,7 +6,7 @@ use super::conflict;
 use super::hazards::{self, Install};
 use super::interface::Interface;
 use super::module;
-use super::{Canisters, look, observe};
+use super::{Canisters, look};
 use crate::model::payload::{Digest, Verified};
 use crate::model::plan::Change;
 use crate::model::state::{Revision, Slot};
@@ -49,8 +49,7 @@ pub(super) async fn carry_out(
         });
     }
     let member = canisters.member(slot)?.1;
-    let seen = observe::one(&order.site).await?;
-    let installed = hazards::installed(&order.site, &seen).await?;
+    let installed = hazards::installed(&order.site, from).await?;
     let install = Install {
         module: Some(&module.facts),
         asked: member.asked(),

@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_file_is_named_after_its_canister() {
         assert_eq!(file_name("user_service"), "user_service.txt");
-        assert_eq!(file_name("../etc/x y"), "----etc-x-y.txt");
+        assert_eq!(file_name("../etc/x y"), "---etc-x-y.txt");
     }
 
     #[test]
