@@ -85,6 +85,7 @@ impl World {
         let environment = who.map(|byte| ("DFX_IDENTITY_PEM".to_owned(), pem(byte)));
         let base = Base {
             dir: self.dir.path().to_owned(),
+            state_dir: self.dir.path().join("state"),
             environment: environment.into_iter().collect(),
             ..Base::default()
         };
@@ -179,6 +180,7 @@ pub(super) fn facts() -> ReleaseFacts<'static> {
         environment: "test",
         way: Way::Back,
         emergency: false,
+        on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
         story: None,
     }
 }

@@ -1,3 +1,5 @@
+//! Every code has its sentence, and nothing that comes from outside breaks the line.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! A file is a module or is named as what it is; bounds hold.
+
 use super::*;
 use flate2::Compression;
 use flate2::write::GzEncoder;
