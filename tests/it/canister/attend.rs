@@ -147,7 +147,8 @@ async fn a_healthy_canister_is_told_in_one_line() {
     let lines = told.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     let hash = modules::hash(&modules::good_v1());
-    let begin = format!("api: runs {}, ", &hash[.."sha256:".len() + 12]);
+    let short: String = hash.chars().take("sha256:".len() + 12).collect();
+    let begin = format!("api: runs {short}, ");
     assert!(lines[0].starts_with(&begin), "{lines:?}");
     assert!(
         lines[0].ends_with(" until frozen, no new traps"),
@@ -215,7 +216,7 @@ async fn cycles_that_run_out_are_seen() {
     let told = Told::then(|| {
         world
             .replica
-            .change(world.id, |canister| canister.cycles = 1)
+            .change(world.id, |canister| canister.cycles = 1);
     });
     let attended = world.attend(&told).await;
     let sighting = sighted(&attended, Symptom::Frozen);

@@ -164,7 +164,7 @@ fn another_module_is_no_longer_the_release() {
         &[look(0, healthy()), old(5), old(10)],
         &["critical drifted back: holds aaaaaaaaaaaa again, the module of before the change"],
     );
-    check_since(None, &[third.clone()], &[]);
+    check_since(None, std::slice::from_ref(&third), &[]);
     check_since(
         None,
         &[third.clone(), third.clone()],
@@ -434,7 +434,7 @@ fn a_status_that_is_not_told_leaves_it_open() {
         ..look(0, healthy())
     };
     check(
-        &[unread.clone()],
+        std::slice::from_ref(&unread),
         &["monitor unseen: could not be watched: its status could not be read: IC0542: no"],
     );
     check(&[unread, look(5, healthy())], &[]);
