@@ -47,7 +47,7 @@ fn the_schema_states_the_defaults_that_hold() {
         ("Source", 8),
         ("Health", 10),
         ("Probe", 4),
-        ("Policy", 5),
+        ("Policy", 6),
         ("Target", 1),
     ] {
         assert_eq!(defaults(name).as_object().unwrap().len(), keys, "{name}");

@@ -118,7 +118,7 @@ pub struct ChoiceArgs {
     /// The release of this run, under the same checks
     #[arg(long, value_name = "RUN_ID", value_parser = values::run_id, conflicts_with = "artifact")]
     pub run_id: Option<RunId>,
-    /// A release on disk (zip, tar, file or directory): GitHub is not asked for it
+    /// A release on disk (zip, tar, file, directory); GitHub is not asked
     #[arg(long, value_name = "PATH")]
     pub artifact: Option<PathBuf>,
     /// Digest that the payload must have
@@ -134,7 +134,7 @@ pub struct TargetArgs {
     #[arg(
         long,
         value_name = "TARGET",
-        help = "Without config: directory:/srv/web, kubernetes:CONTEXT@shop/deployment/web, canister:ic@user_service"
+        help = "Without config: directory:/srv/web, kubernetes:CONTEXT@NS/KIND/NAME, canister:ic@NAME"
     )]
     pub target: Vec<TargetArg>,
 }

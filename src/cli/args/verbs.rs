@@ -68,7 +68,7 @@ pub struct Rollback {
         help = "Where a rollout hangs: replace pods, then scale to 0 and back"
     )]
     pub emergency: bool,
-    /// What a lack of evidence about the release that was put back leads to: fail (default) or pass
+    /// What a lack of evidence afterwards leads to: fail (default) or pass
     #[arg(long, value_name = "WHAT", help_heading = "Policy")]
     pub on_inconclusive: Option<OnInconclusive>,
     /// Canisters whose state does not fit what is put back [default: stop]

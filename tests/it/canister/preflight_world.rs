@@ -173,7 +173,6 @@ impl Story for Lines {
 
 pub(super) fn facts() -> ReleaseFacts<'static> {
     ReleaseFacts {
-        on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
         run: None,
         commit: None,
         manifest: None,

@@ -1,3 +1,5 @@
+//! What is noted is found again, and a damaged file loses nothing else.
+
 use super::*;
 use crate::model::state::Slot;
 use crate::targets::Story;

@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     /// defined in `dfx.json`, in dfx's `networks.json`, or as an environment or network in `icp.yaml`.
     pub(crate) network: String,
     /// The canisters whose module is observed and restored, in the order of changes: names, ids, or mappings with more to
-    /// say about one of them.
+    /// say about one of them: `name`, `id`, `wasm` (its module in the artifact), `argument` (Candid text) and `reinstall`.
     #[schemars(length(min = 1))]
     pub(crate) canisters: Vec<Canister>,
     /// The file with the ids of named canisters, as dfx (`canister_ids.json`) or icp-cli (`*.ids.json`) writes it. A relative path
