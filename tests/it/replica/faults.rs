@@ -75,6 +75,7 @@ struct Rule {
 pub struct Faults {
     rules: Vec<Rule>,
     pub(super) lag: Duration,
+    pub(super) ahead: Duration,
     pub(super) status: StatusAnswer,
 }
 
@@ -116,6 +117,11 @@ impl Faults {
     /// For this long after each start, queries are answered by a replica that has not seen it (IC0508).
     pub fn lag_queries(&mut self, lag: Duration) {
         self.lag = lag;
+    }
+
+    /// The clock of certificates is ahead by this: what was sent before has expired.
+    pub fn clock_ahead(&mut self, ahead: Duration) {
+        self.ahead = ahead;
     }
 
     pub fn status_answer(&mut self, answer: StatusAnswer) {

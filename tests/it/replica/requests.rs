@@ -349,9 +349,11 @@ fn certificate(
 ) -> ByteBuf {
     let mut paths = paths.to_vec();
     paths.push(vec![b"time".to_vec()]);
-    let state = shared
-        .world()
-        .tree(&shared.keys, time_of(flaw, now()), request, reader);
+    let world = shared.world();
+    let ahead = u64::try_from(world.faults.ahead.as_nanos()).unwrap_or(0);
+    let time = time_of(flaw, now()).saturating_add(ahead);
+    let state = world.tree(&shared.keys, time, request, reader);
+    drop(world);
     ByteBuf::from(shared.keys.certificate(&state, &paths, flaw))
 }
 

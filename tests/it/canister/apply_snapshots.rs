@@ -1,0 +1,73 @@
+//! Snapshots: room for one is made among our own, and nobody else's is touched.
+
+use super::apply_world::{World, says};
+use crate::replica::modules;
+use serde_json::json;
+
+#[tokio::test]
+async fn none_is_taken_when_the_settings_say_so() {
+    let mut world = World::holding(&modules::good_v1()).await;
+    world.set("snapshots", json!(0));
+    world.forward(&modules::good_v2()).await.unwrap();
+    assert_eq!(world.changes(), "stop install start");
+}
+
+#[tokio::test]
+async fn at_the_limit_our_own_oldest_is_replaced() {
+    let world = World::holding(&modules::good_v1()).await;
+    world.forward(&modules::good_v2()).await.unwrap();
+    for _ in 0..9 {
+        world.replica.take_snapshot(world.id);
+    }
+    let before = world.seen().snapshots;
+    world.forward(&modules::good_v3()).await.unwrap();
+    world.runs(&modules::good_v3());
+    let after = world.seen().snapshots;
+    assert_eq!(after.len(), 10);
+    assert_eq!(before[1..], after[..9], "those of others");
+    assert_eq!(after[9].module_hash, modules::hash(&modules::good_v2()));
+    world.tells(&format!("in the place of {}", before[0].id));
+    assert_eq!(world.target().retire(&[]).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn at_the_limit_those_of_others_are_left_and_that_is_a_hazard() {
+    let mut world = World::holding(&modules::good_v1()).await;
+    for _ in 0..10 {
+        world.replica.take_snapshot(world.id);
+    }
+    let before = world.seen().snapshots;
+    says(world.forward(&modules::good_v2()).await, &["no-snapshot"]);
+    world.runs(&modules::good_v1());
+    world.allow("no-snapshot");
+    world.forward(&modules::good_v2()).await.unwrap();
+    world.runs(&modules::good_v2());
+    assert_eq!(world.changes(), "stop install start");
+    assert_eq!(world.seen().snapshots, before);
+}
+
+#[tokio::test]
+async fn as_many_of_ours_are_kept_as_the_settings_say() {
+    let mut world = World::holding(&modules::good_v1()).await;
+    world.set("snapshots", json!(2));
+    let theirs = crate::replica::hex(&world.replica.take_snapshot(world.id));
+    for version in ["v2", "v3", "v4"] {
+        world.forward(&modules::good(version)).await.unwrap();
+    }
+    let all: Vec<String> = world
+        .seen()
+        .snapshots
+        .into_iter()
+        .map(|one| one.id)
+        .collect();
+    let deleted = world.target().retire(&[]).await.unwrap();
+    assert_eq!(deleted, [format!("snapshot {} of api", all[1])]);
+    let left: Vec<String> = world
+        .seen()
+        .snapshots
+        .into_iter()
+        .map(|one| one.id)
+        .collect();
+    assert_eq!(left, [theirs, all[2].clone(), all[3].clone()]);
+    assert_eq!(world.target().retire(&[]).await.unwrap(), [""; 0]);
+}
