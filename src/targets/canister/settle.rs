@@ -2,7 +2,7 @@
 //! what it certifies of the canister, until it can no longer begin.
 
 use super::call::{self, Fate, Reject, Submitted};
-use super::certified;
+use super::certified::{self, Certified};
 use super::site::Site;
 use crate::model::payload::Digest;
 use std::time::Duration;
@@ -47,12 +47,11 @@ pub(super) async fn module(site: &Site<'_>, submitted: &Submitted, step: Step) -
     let mut bound = SILENT_MAX;
     loop {
         let fate = call::outcome(site.network, site.id, submitted).await.ok();
-        let hash = certified::read(site.network, site.id).await.ok().flatten();
+        let now = certified::read(site.network, site.id).await.ok().flatten();
         if matches!(fate, Some((Fate::UnderWay, _))) {
             bound = UNDER_WAY_MAX;
         }
-        let hash = hash.map(|now| now.module_hash);
-        if let Some(settled) = judge(fate, hash, step, submitted.expires_ns) {
+        if let Some(settled) = judge(fate, now.as_ref(), step, submitted.expires_ns) {
             return settled;
         }
         if bound <= begun.elapsed() {
@@ -65,20 +64,20 @@ pub(super) async fn module(site: &Site<'_>, submitted: &Submitted, step: Step) -
 /// What follows from what the network said: of the request, when, and of the module right after. `None`: ask again.
 fn judge(
     fate: Option<(Fate, u64)>,
-    hash: Option<Option<Digest>>,
+    now: Option<&Certified>,
     step: Step,
     expires_ns: u64,
 ) -> Option<Settled> {
     // Where the same module is put in the place of itself, its hash says nothing.
     let says_something = step.before != Some(step.after);
-    if let Some(hash) = hash
+    if let Some(now) = now
         && says_something
     {
-        if hash == Some(step.after) {
+        if now.module_hash == Some(step.after) {
             return Some(Settled::Done);
         }
-        if hash != step.before {
-            return Some(Settled::Other(hash));
+        if now.module_hash != step.before {
+            return Some(Settled::Other(now.module_hash));
         }
     }
     match fate? {
@@ -88,7 +87,7 @@ fn judge(
         // Another node may have answered for the module: what it says counts when it must have heard.
         (Fate::Unheard | Fate::Forgotten, time_ns) => {
             let expired = expires_ns.saturating_add(MARGIN_NS) < time_ns;
-            (expired && hash.is_some() && says_something).then_some(Settled::NotDone)
+            (expired && now.is_some() && says_something).then_some(Settled::NotDone)
         }
     }
 }
@@ -104,6 +103,13 @@ mod tests {
         Digest::from_bytes([byte; 32])
     }
 
+    const fn holding(module_hash: Option<Digest>) -> Certified {
+        Certified {
+            module_hash,
+            time_ns: 0,
+        }
+    }
+
     fn reject() -> Reject {
         Reject {
             code: Some("IC0503".to_owned()),
@@ -114,13 +120,13 @@ mod tests {
 
     /// 0: empty, 1: before, 2: after, 3: a third.
     #[track_caller]
-    fn check(fate: Option<(Fate, u64)>, hash: Option<u8>, expected: Option<Settled>) {
-        let hash = hash.map(|byte| (byte != 0).then(|| digest(byte)));
+    fn check(fate: Option<(Fate, u64)>, hash: Option<u8>, expected: impl Into<Option<Settled>>) {
+        let now = hash.map(|byte| holding((byte != 0).then(|| digest(byte))));
         let step = Step {
             before: Some(digest(1)),
             after: digest(2),
         };
-        assert_eq!(judge(fate, hash, step, EXPIRES), expected);
+        assert_eq!(judge(fate, now.as_ref(), step, EXPIRES), expected.into());
     }
 
     #[test]
@@ -173,8 +179,8 @@ mod tests {
             before: Some(digest(2)),
             after: digest(2),
         };
-        let hash = Some(Some(digest(2)));
-        let of = |fate| judge(Some((fate, LATER)), hash, step, EXPIRES);
+        let now = holding(Some(digest(2)));
+        let of = |fate| judge(Some((fate, LATER)), Some(&now), step, EXPIRES);
         assert_eq!(of(Fate::Unheard), None);
         assert_eq!(of(Fate::Replied(Vec::new())), Some(Settled::Done));
         assert_eq!(

@@ -254,25 +254,25 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_room(listed: usize, ours: &[Noted], spare: Option<u8>, expected: Room) {
-        assert_eq!(room(listed, ours, spare.map(digest)), expected);
+    fn check_room(listed: usize, ours: &[Noted], spare: Option<u8>, expected: &Room) {
+        assert_eq!(room(listed, ours, spare.map(digest)), *expected);
     }
 
     #[test]
     fn only_our_own_is_replaced_and_not_the_one_that_may_be_needed() {
         let two = [noted("02", 2, 20), noted("01", 1, 10)];
         let replace = |id: &str| Room::Replace(id.to_owned());
-        check_room(9, &[], None, Room::Free);
-        check_room(9, &two, Some(1), Room::Free);
-        check_room(10, &[], None, Room::Full);
-        check_room(10, &[], Some(1), Room::Full);
-        check_room(10, &two, None, replace("01"));
-        check_room(10, &two, Some(1), replace("02"));
-        check_room(10, &two, Some(2), replace("01"));
-        check_room(10, &two[..1], Some(2), Room::Spared);
-        check_room(10, &two[..1], Some(1), replace("02"));
+        check_room(9, &[], None, &Room::Free);
+        check_room(9, &two, Some(1), &Room::Free);
+        check_room(10, &[], None, &Room::Full);
+        check_room(10, &[], Some(1), &Room::Full);
+        check_room(10, &two, None, &replace("01"));
+        check_room(10, &two, Some(1), &replace("02"));
+        check_room(10, &two, Some(2), &replace("01"));
+        check_room(10, &two[..1], Some(2), &Room::Spared);
+        check_room(10, &two[..1], Some(1), &replace("02"));
         let same = [noted("02", 1, 20), noted("01", 1, 10)];
-        check_room(10, &same, Some(1), replace("01"));
+        check_room(10, &same, Some(1), &replace("01"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How long starting may take, lost answers included.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 
 /// How long a node may lag behind with what it certifies.
 const CERTIFIED_MAX: Duration = Duration::from_secs(30);

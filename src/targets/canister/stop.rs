@@ -38,16 +38,12 @@ pub(super) async fn stop(site: &Site<'_>, deadline: Duration) -> Result<(), Targ
                 error @ (CallError::Unreachable(_)
                 | CallError::Unknown { .. }
                 | CallError::Unreadable(_)),
-            ) => {
-                let seen = wait(site, end).await;
-                match seen {
-                    Ok(Some(Running::Stopped)) => return Ok(()),
-                    Ok(Some(Running::Running) | None) => (),
-                    Ok(Some(Running::Stopping)) => return Err(still_open(site, deadline)),
-                    Err(_) if end <= Instant::now() => return Err(silent(site, &error)),
-                    Err(_) => (),
-                }
-            }
+            ) => match wait(site, end).await {
+                Ok(Some(Running::Stopped)) => return Ok(()),
+                Ok(Some(Running::Stopping)) => return Err(still_open(site, deadline)),
+                Err(_) if end <= Instant::now() => return Err(silent(site, &error)),
+                Ok(Some(Running::Running) | None) | Err(_) => (),
+            },
         }
         sleep(PAUSE).await;
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Longest that any wait of these tests may take.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Calls that change something, as far as they are told here.
 const CHANGES: [(&str, &str); 9] = [
@@ -104,7 +104,7 @@ impl World {
     /// Somebody else controls it.
     pub(super) fn disown(&self) {
         self.replica.change(self.id, |canister| {
-            canister.controllers = vec![principal(8)]
+            canister.controllers = vec![principal(8)];
         });
     }
 
