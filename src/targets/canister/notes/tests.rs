@@ -1,4 +1,4 @@
-//! What is noted is found again, and a damaged file loses nothing else.
+//! Notes of one run are found by the next; what cannot be read or written is told and ends nothing.
 
 use super::*;
 use crate::model::state::Slot;
