@@ -42,6 +42,16 @@ pub(super) struct Order<'a> {
     pub(super) operation: &'a str,
 }
 
+/// What is put in place.
+#[derive(Debug)]
+pub(super) struct New {
+    pub(super) to: Digest,
+    pub(super) module: Vec<u8>,
+    /// Candid.
+    pub(super) argument: Vec<u8>,
+    pub(super) mode: Mode,
+}
+
 /// Whether it is started at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Starts {
@@ -49,21 +59,24 @@ struct Starts {
     when_failed: bool,
 }
 
-/// Puts a module into a canister that holds `from`.
+/// Puts a module into a canister that was `found` a moment ago, and holds `from`.
 ///
 /// # Errors
 /// `Conflict`: it holds something else. `OutcomeUnknown`: the network did not say what became of it; the canister may be stopped.
 /// `Unhealthy`: it was done, and its queries are not answered. With any other error nothing was changed.
 pub(super) async fn install(
     order: &Order<'_>,
+    found: Found,
     from: Option<Digest>,
-    to: Digest,
-    module: Vec<u8>,
-    argument: Vec<u8>,
-    mode: Mode,
+    new: New,
 ) -> Result<(), TargetError> {
     let site = &order.site;
-    let found = found::at(site).await?;
+    let New {
+        to,
+        module,
+        argument,
+        mode,
+    } = new;
     let stopped_since = stopped_by_us(order, &found);
     let starts = starts(order, &found, stopped_since);
     if found.hash == Some(to) {
@@ -90,12 +103,15 @@ pub(super) async fn install(
     ended
 }
 
-/// Starts a canister that holds `holds` already.
+/// Starts a canister that was `found` a moment ago, and holds `holds` already.
 ///
 /// # Errors
 /// `Conflict`: it holds something else. `Unhealthy`: its queries are not answered.
-pub(super) async fn start(order: &Order<'_>, holds: Digest) -> Result<(), TargetError> {
-    let found = found::at(&order.site).await?;
+pub(super) async fn start(
+    order: &Order<'_>,
+    found: &Found,
+    holds: Digest,
+) -> Result<(), TargetError> {
     if found.hash != Some(holds) {
         return Err(refusal::conflict(&order.site, found.hash, Some(holds)));
     }

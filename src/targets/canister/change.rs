@@ -1,8 +1,9 @@
 //! What a change of one canister needs, gathered from the settings, the release and the payload: the order that `apply` carries
 //! out. Nothing is changed here.
 
-use super::apply::{self, Order};
+use super::apply::{self, New, Order};
 use super::conflict;
+use super::found;
 use super::hazards::{self, Install};
 use super::interface::Interface;
 use super::module;
@@ -29,14 +30,32 @@ pub(super) async fn carry_out(
     let operation = operation(facts);
     let order = order(canisters, slot, facts, &operation).await?;
     let secrets = &canisters.base.secrets;
-    let baseline = look::baseline(&order.site, secrets).await;
-    canisters.baselines.keep(slot, baseline);
     let to = digest(slot, change.to())?;
+    // Side by side: each is a round trip.
+    let looking = async {
+        let (baseline, found) =
+            tokio::join!(look::baseline(&order.site, secrets), found::at(&order.site));
+        canisters.baselines.keep(slot, baseline);
+        found
+    };
     let from = match change {
-        Change::Start { .. } => return apply::start(&order, to).await,
+        Change::Start { .. } => return apply::start(&order, &looking.await?, to).await,
         Change::Install { from, .. } => from.as_ref(),
     };
     let from = from.map(|revision| digest(slot, revision)).transpose()?;
+    let (found, new) = tokio::join!(looking, new(canisters, &order, from, to, payload));
+    apply::install(&order, found?, from, new?).await
+}
+
+/// What is put in place of `from`: the module, how it goes in, and its argument.
+async fn new(
+    canisters: &Canisters,
+    order: &Order<'_>,
+    from: Option<Digest>,
+    to: Digest,
+    payload: Option<&Verified>,
+) -> Result<New, TargetError> {
+    let slot = order.site.slot;
     let payload = payload.ok_or_else(|| TargetError::BadRelease {
         what: format!("{slot}: there is no module to install"),
         next: "put back a release whose artifact is still there: --run-id or --artifact".to_owned(),
@@ -58,7 +77,12 @@ pub(super) async fn carry_out(
     let mode = hazards::mode(installed, &install);
     let interface = module.facts.interface.as_deref();
     let argument = argument(slot, member.settings.argument.as_deref(), interface)?;
-    apply::install(&order, from, to, module.bytes, argument, mode).await
+    Ok(New {
+        to,
+        module: module.bytes,
+        argument,
+        mode,
+    })
 }
 
 /// What would be done if the state were in the way of a change that is planned.

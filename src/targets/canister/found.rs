@@ -20,15 +20,14 @@ pub(super) struct Found {
     pub(super) running: Option<Running>,
 }
 
-/// Looks at everything that a change depends on.
+/// Looks at everything that a change depends on, side by side.
 pub(super) async fn at(site: &Site<'_>) -> Result<Found, TargetError> {
+    let (certified, running) = tokio::join!(certified(site), running(site));
     let Certified {
         module_hash,
         time_ns,
-    } = certified(site).await?;
-    let running = running(site)
-        .await
-        .map_err(|error| refusal::failed(site, refusal::STATUS, error))?;
+    } = certified?;
+    let running = running.map_err(|error| refusal::failed(site, refusal::STATUS, error))?;
     Ok(Found {
         hash: module_hash,
         time_ns,

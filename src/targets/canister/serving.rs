@@ -13,6 +13,7 @@ const SERVING_MAX: Duration = Duration::from_secs(30);
 /// Longest wait for one answer.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
+/// After an answer that does not count.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Answers in a row that are enough: two nodes may be asked in turn.
@@ -27,7 +28,8 @@ pub(super) struct Silent {
     pub(super) why: String,
 }
 
-/// Asks until it answers twice in a row with anything but that it is stopped or stopping.
+/// Asks until it answers twice in a row with anything but that it is stopped or stopping. The second answer is asked for at once:
+/// it is another node that may lag, not the same one later.
 pub(super) async fn wait(site: &Site<'_>) -> Result<(), Silent> {
     let end = Instant::now() + SERVING_MAX;
     let mut answers = 0;
@@ -49,7 +51,10 @@ pub(super) async fn wait(site: &Site<'_>) -> Result<(), Silent> {
         if ANSWERS <= answers {
             return Ok(());
         }
-        if end <= Instant::now() && answers == 0 {
+        if 0 < answers {
+            continue;
+        }
+        if end <= Instant::now() {
             return Err(Silent { why });
         }
         sleep(PAUSE).await;

@@ -150,7 +150,15 @@ async fn look_at_install(
     way: Way,
     found: &mut Found,
 ) -> Result<(), TargetError> {
-    let installed = installed(site, seen.certified.module_hash).await?;
+    let hash = seen.certified.module_hash;
+    let counting = async {
+        match &install.snapshots {
+            Some(own) if hash.is_some() => count(site, own).await.map(Some),
+            Some(_) | None => Ok(None),
+        }
+    };
+    let (installed, counted) = tokio::join!(installed(site, hash), counting);
+    let (installed, counted) = (installed?, counted?);
     let mode = mode(installed, install);
     found.lines.push(story::mode_line(mode, install.module));
     if let Some(name) = mode.hazard() {
@@ -164,10 +172,7 @@ async fn look_at_install(
             "the code goes back, the state does not: what the newer release wrote stays".to_owned(),
         );
     }
-    let room = match &install.snapshots {
-        Some(own) if installed.is_some() => snapshot_room(site, own, found).await?,
-        Some(_) | None => None,
-    };
+    let room = counted.and_then(|counted| snapshot_room(site, counted, found));
     if let Some(status) = seen.status() {
         let needs = needs(status, room);
         let without = Needs {
@@ -248,18 +253,15 @@ fn is_unknown(error: &CallError) -> bool {
 }
 
 /// Whether there is a place for one more snapshot, or one of ours to replace. `None`: there is not, and that is a hazard.
-async fn snapshot_room(
-    site: &Site<'_>,
-    own: &[Vec<u8>],
-    found: &mut Found,
-) -> Result<Option<Counted>, TargetError> {
-    let Some(counted) = count(site, own).await? else {
+/// `counted`: as [`count`] answers.
+fn snapshot_room(site: &Site<'_>, counted: Option<Counted>, found: &mut Found) -> Option<Counted> {
+    let Some(counted) = counted else {
         found.hazard(
             site,
             "no-snapshot",
             "this network keeps no snapshots: the state of now could not be brought back",
         );
-        return Ok(None);
+        return None;
     };
     if SNAPSHOTS_MAX <= counted.all && counted.ours == 0 {
         found.hazard(
@@ -270,9 +272,9 @@ async fn snapshot_room(
                 counted.all
             ),
         );
-        return Ok(None);
+        return None;
     }
-    Ok(Some(counted))
+    Some(counted)
 }
 
 /// What an upgrade with a snapshot takes.
