@@ -30,6 +30,7 @@ mod kubernetes_watch;
 mod loopback;
 mod official_clients;
 mod payloads;
+mod pocket_ic;
 mod probes;
 mod reference;
 mod registry;
