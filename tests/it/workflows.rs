@@ -7,7 +7,9 @@ use lastgood::cli::action;
 use serde_json::Value;
 use std::path::PathBuf;
 
-const COPIED: [&str; 4] = [
+const COPIED: [&str; 6] = [
+    "docs/examples/canister-deploy.yml",
+    "docs/examples/canister-rollback.yml",
     "docs/examples/deploy.yml",
     "docs/examples/kubernetes-deploy.yml",
     "docs/examples/kubernetes-rollback.yml",

@@ -12,14 +12,15 @@ use std::path::PathBuf;
 
 /// The server. `None`, after saying so, when nobody names one: it is larger than what tests fetch by themselves.
 fn program() -> Option<PathBuf> {
-    let program = tools::variable("POCKET_IC_BIN").map(PathBuf::from);
+    let program = tools::variable("POCKET_IC_BIN");
     if program.is_none() {
         eprintln!(
             "\n*** NOT TESTED against a real network: POCKET_IC_BIN is not set, expected the path of a PocketIC server \
              (https://github.com/dfinity/pocketic/releases) ***\n"
         );
     }
-    program
+    // It is started in a directory of its own.
+    program.map(|program| std::path::absolute(program).expect("a path that is not empty"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,7 +59,8 @@ impl Server {
     /// Ends it, and waits until it has ended.
     pub(super) async fn stop(mut self) {
         self.child.kill().await.expect("PocketIC can be ended");
-        self.dir.close().expect("its directory can be removed");
+        // Its sandboxes end with it, and may still be writing.
+        drop(self.dir);
     }
 }
 
@@ -104,12 +105,15 @@ async fn port(child: &mut Child, file: &Path) -> u16 {
     }
 }
 
-/// Creates an instance: one application subnet, progress by itself, a gateway on a free port of loopback.
+/// Creates an instance: one application subnet, below the NNS that signs for all; progress by itself, a gateway on a free port
+/// of loopback.
 async fn instance(server: &str) -> Instance {
+    let subnet = json!({ "state_config": "New", "instruction_config": "Production" });
     let wanted = json!({
         "subnet_config_set": {
+            "nns": subnet,
             "system": [],
-            "application": [{ "state_config": "New", "instruction_config": "Production" }],
+            "application": [subnet],
             "verified_application": [],
         },
         "http_gateway_config": { "ip_addr": "127.0.0.1" },
@@ -178,6 +182,7 @@ mod tests {
         let answer = |Json(wanted): Json<Value>| async move {
             let subnets = &wanted["subnet_config_set"];
             assert_eq!(subnets["application"].as_array().unwrap().len(), 1);
+            assert_eq!(subnets["nns"], subnets["application"][0]);
             assert_eq!(subnets["system"], json!([]));
             Json(created(4943))
         };
