@@ -12,7 +12,7 @@ use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::payload::hex;
 use crate::model::plan::{Change, PermittedChange};
-use crate::model::state::{Held, Revision, Slot, State};
+use crate::model::state::{Held, Phase, Revision, Slot, State};
 use crate::model::verdict::Verdict;
 use crate::targets::{ReleaseFacts, TargetError};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -235,7 +235,7 @@ async fn apply_begun(
         Ok(held) => held,
         Err(error) => {
             let error = applied.err().unwrap_or(error);
-            return Err(in_the_middle(error, &target, change, None));
+            return Err(in_the_middle(error, &target, step, change, None));
         }
     };
     if let Some(held) = &held {
@@ -250,7 +250,9 @@ async fn apply_begun(
                 change.to().short()
             ));
         }
-        (Err(error), _) => return Err(in_the_middle(error, &target, change, held.as_ref())),
+        (Err(error), _) => {
+            return Err(in_the_middle(error, &target, step, change, held.as_ref()));
+        }
         (Ok(()), false) => return Err(not_held(&slot, change.to(), held.as_ref())),
     }
     operation.tell(EventKind::Applied {
@@ -274,7 +276,6 @@ pub(super) fn remember_after(operation: &Operation, state: State) {
 }
 
 fn holds(held: Option<&Held>, revision: &Revision) -> bool {
-    use crate::model::state::Phase;
     held.is_some_and(|held| {
         held.revision.as_ref() == Some(revision) && held.phase == Phase::Running
     })
@@ -285,6 +286,7 @@ fn holds(held: Option<&Held>, revision: &Revision) -> bool {
 fn in_the_middle(
     error: TargetError,
     target: &str,
+    step: &Ready<'_>,
     change: &Change,
     held: Option<&Held>,
 ) -> Failure {
@@ -293,8 +295,12 @@ fn in_the_middle(
         TargetError::Conflict { .. } | TargetError::Unhealthy { .. }
     );
     let mut failure = error.failure(target);
+    let before = step.permitted.plan().before.get(change.slot());
+    let was_up = before.is_some_and(|before| before.phase != Phase::Stopped);
+    let is_down = held.is_some_and(|held| held.phase == Phase::Stopped);
     let is_untouched = held.is_some_and(|held| held.revision.as_ref() == change.from())
-        && change.from() != Some(change.to());
+        && change.from() != Some(change.to())
+        && !(was_up && is_down);
     if failure.kind == Outcome::Error || !(is_whole || is_untouched) {
         failure.kind = Outcome::Incomplete;
     }

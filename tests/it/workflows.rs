@@ -110,9 +110,17 @@ fn a_rollback_is_never_cut_off_by_the_next() {
         "emergency",
         "dry-run",
     ];
+    let canister = [
+        "canister_name",
+        "network",
+        "rollback_run_id",
+        "on_state_conflict",
+        "dry_run",
+    ];
     let example = |name: &str| bless::root().join("docs/examples").join(name);
     for (path, inputs_wanted) in [
         (own, &cluster[..]),
+        (example("canister-rollback.yml"), &canister),
         (example("kubernetes-rollback.yml"), &cluster),
         (example("rollback.yml"), &simple),
     ] {

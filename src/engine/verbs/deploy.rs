@@ -33,7 +33,9 @@ pub(in crate::engine) async fn run(
     let found = match restore::apply(operation, &prepared, &facts, Some(&mut ward)).await {
         Ok(Some(verdict)) => Found::Judged(verdict),
         Ok(None) => Found::Judged(ward.judge().await?),
-        Err(failure) if must_stop(operation) => return Err(failure),
+        Err(failure) if must_stop(operation) || changed_nothing(operation, &failure) => {
+            return Err(failure);
+        }
         Err(failure) => Found::Broken(failure),
     };
     operation.cut()?;
@@ -66,6 +68,16 @@ async fn is_ill_before(operation: &Operation, ward: &mut Ward<'_>) -> Result<boo
 fn must_stop(operation: &Operation) -> bool {
     let facts = operation.facts();
     !facts.begun || facts.conflict || operation.stop.is_cancelled()
+}
+
+/// The target would not take the release, and holds all that it held: there is nothing to judge or to put back.
+fn changed_nothing(operation: &Operation, failure: &Failure) -> bool {
+    let facts = operation.facts();
+    let is_whole = matches!(
+        failure.kind,
+        Outcome::Refused | Outcome::ArtifactRefused | Outcome::Unreachable
+    );
+    is_whole && facts.after == facts.before
 }
 
 /// What came of the change.

@@ -2,6 +2,7 @@
 //! the world's GitHub and a service that lives off the release directory. What is asserted is what an operator would
 //! look at: what the server holds, what GitHub was asked, the outcome, and the sentence that is read.
 
+mod canister;
 mod command_target;
 mod deploys;
 mod guards;

@@ -234,6 +234,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// As an out-of-memory kill would end it.
     pub(super) async fn kill(mut self) {
         self.child.kill().await.unwrap();

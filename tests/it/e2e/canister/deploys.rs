@@ -1,0 +1,69 @@
+//! `deploy`, and `watch` after a deploy step of the user's own.
+
+use super::shop::{COUNT, Shop};
+use crate::replica::modules;
+
+#[tokio::test]
+async fn a_bad_release_is_rolled_back_by_itself() {
+    let shop = Shop::open().await;
+    shop.judged("");
+    shop.deploying(&modules::bad_query());
+    let out = shop.deploy(&[]).await;
+    out.ended(10, "rolled-back").says("trapped");
+    shop.holds(&modules::good_v1(), COUNT);
+}
+
+#[tokio::test]
+async fn a_good_release_stays_and_old_snapshots_of_ours_go() {
+    let shop = Shop::open().await;
+    shop.judged("");
+    shop.deploying(&modules::good_v2());
+    shop.replica.take_snapshot(shop.id);
+    let out = shop.deploy(&[]).await;
+    out.ended(0, "healthy");
+    shop.holds(&modules::good_v2(), COUNT);
+    assert_eq!(shop.snapshots(), 2, "theirs and ours");
+    let ours = shop.replica.seen(shop.id).snapshots[1].id.clone();
+
+    // The next release: what was kept for this one is not needed any more, and theirs stays.
+    shop.stage
+        .repo()
+        .change(|repo| repo.runs.retain(|run| run.id != super::shop::NEW));
+    shop.deploying(&modules::good_v3());
+    let out = shop.deploy(&[]).await;
+    out.ended(0, "healthy").says(&ours);
+    shop.holds(&modules::good_v3(), COUNT);
+    let kept = shop.replica.seen(shop.id).snapshots;
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert!(kept.iter().all(|one| one.id != ours), "{kept:?}");
+    assert!(
+        shop.changes()
+            .contains(&"delete_canister_snapshot".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn after_a_deploy_of_their_own_probes_see_that_it_is_bad() {
+    let shop = Shop::open().await;
+    shop.judged("");
+    shop.replica.install(shop.id, &modules::bad_query());
+    let watch = |args: &'static [&'static str]| shop.ended(shop.call(args).step(12));
+    let out = watch(&["watch", "--on-unhealthy", "fail"]).await;
+    out.ended(11, "unhealthy");
+    assert_eq!(shop.changes(), [""; 0]);
+    let out = watch(&["watch"]).await;
+    out.ended(10, "rolled-back");
+    shop.holds(&modules::good_v1(), COUNT);
+}
+
+#[tokio::test]
+async fn without_probes_a_canister_that_was_left_stopped_is_seen() {
+    let shop = Shop::open().await;
+    shop.replica.install(shop.id, &modules::good_v2());
+    let out = shop.ended(shop.call(&["watch"]).step(12)).await;
+    out.ended(0, "healthy");
+    shop.replica.stop(shop.id);
+    let out = shop.ended(shop.call(&["watch"]).step(12)).await;
+    out.ended(10, "rolled-back").says("stopped");
+    shop.holds(&modules::good_v1(), COUNT);
+}
