@@ -9,7 +9,7 @@ use crate::targets::TargetError;
 /// nothing of this canister.
 ///
 /// # Errors
-/// `BadRelease` when the manifest and the file do not agree, or when what is pinned has no file.
+/// `BadRelease` when the manifest and the file do not agree.
 pub(super) fn revision(
     slot: &Slot,
     pinned: Option<&Revision>,
@@ -36,11 +36,8 @@ pub(super) fn revision(
                     .to_owned(),
             })
         }
-        (Some(pinned), None) => Err(TargetError::BadRelease {
-            what: format!("{slot}: found no module in the artifact, expected the one with {pinned}"),
-            next: "name the file with the canister's setting `wasm`, or choose another release: --run-id"
-                .to_owned(),
-        }),
+        // A slot that was not asked for: the file of one that was has been looked for already.
+        (Some(pinned), None) => Ok(Some(pinned.clone())),
     }
 }
 
@@ -79,7 +76,6 @@ mod tests {
         let error = revision(Some(2), Some(1)).unwrap_err();
         assert!(matches!(error, TargetError::BadRelease { .. }), "{error:?}");
         assert!(error.to_string().contains("api.wasm with sha256:0101"));
-        let error = revision(Some(2), None).unwrap_err();
-        assert!(error.to_string().contains("found no module"), "{error}");
+        assert_eq!(revision(Some(2), None).unwrap(), Some(of(2)));
     }
 }
