@@ -99,7 +99,7 @@ pub(super) async fn settled(
                         site.slot, doing.1
                     ),
                 }),
-                Settled::Other(found) => Err(refusal::conflict(site, found, Some(step.after))),
+                Settled::Other(found) => Err(refusal::conflict(site, found, step.before)),
                 Settled::Unknown => Err(TargetError::OutcomeUnknown {
                     what: format!(
                         "{}: {why}; the network did not say whether it was done",
@@ -125,8 +125,7 @@ async fn unchanged(site: &Site<'_>, reject: Reject, step: Step) -> Result<Instal
     } else if now.module_hash == Some(step.after) {
         Ok(Installed::Done)
     } else {
-        let expected = Some(step.after);
-        Err(refusal::conflict(site, now.module_hash, expected))
+        Err(refusal::conflict(site, now.module_hash, step.before))
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn certified(
                 return Ok(());
             }
             Ok(Some(now)) if now.module_hash != before => {
-                return Err(refusal::conflict(site, now.module_hash, Some(holds)));
+                return Err(refusal::conflict(site, now.module_hash, before));
             }
             Ok(now) => TargetError::Failed(anyhow!(
                 "{}: the network answered that {holds} is installed, and certifies {}",
