@@ -223,6 +223,9 @@ async fn apply_begun(
     if let Err(error) = &applied {
         operation.facts().conflict |= matches!(error, TargetError::Conflict { .. });
         let why = error.to_string();
+        // Many a target's sentence begins with the slot, and so does the line.
+        let why = why.strip_prefix(&format!("{slot}: ")).unwrap_or(&why);
+        let why = why.to_owned();
         operation.tell(EventKind::ApplyFailed {
             op: op.clone(),
             target: target.clone(),

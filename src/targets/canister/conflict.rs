@@ -67,8 +67,7 @@ pub(super) async fn outlook(order: &Order<'_>, to: Digest) -> Option<String> {
     match order.on_state_conflict {
         OnStateConflict::Stop => None,
         OnStateConflict::SkipPreUpgrade => Some(format!(
-            "{}: if the upgrade is refused over the state, it is made without pre_upgrade: {HEAP_IS_LOST} would be lost",
-            site.slot
+            "if the upgrade is refused over the state, it is made without pre_upgrade: {HEAP_IS_LOST} would be lost"
         )),
         OnStateConflict::Snapshot => {
             let listed = snapshot::list(site).await.ok()?;
@@ -88,10 +87,7 @@ pub(super) async fn outlook(order: &Order<'_>, to: Digest) -> Option<String> {
                     to.short()
                 ),
             };
-            Some(format!(
-                "{}: if the upgrade is refused over the state, {what}",
-                site.slot
-            ))
+            Some(format!("if the upgrade is refused over the state, {what}"))
         }
     }
 }
@@ -145,7 +141,7 @@ async fn newest(
 
 async fn skip(site: &Site<'_>, refused: &Refused<'_>) -> Result<(), TargetError> {
     site.tell(&format!(
-        "the upgrade was refused over the state; making it without pre_upgrade: {HEAP_IS_LOST} is lost"
+        "the upgrade was refused over the state; making it without pre_upgrade, which loses {HEAP_IS_LOST}"
     ));
     match install::install(site, refused.before, refused.parcel, PreUpgrade::Skip).await? {
         Installed::Done => Ok(()),
