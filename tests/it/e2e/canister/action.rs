@@ -116,7 +116,13 @@ fn nothing_secret(shop: &Shop, left: &Left, key: &str) {
             .filter(|line| !line.starts_with("::add-mask::"));
         texts.push(("log".to_owned(), shown.collect::<Vec<_>>().join("\n")));
     }
-    for (path, bytes) in crate::rig::listing(&shop.stage.path(".lastgood")) {
+    let state = shop.stage.path(".lastgood");
+    let files = if state.is_dir() {
+        crate::rig::listing(&state)
+    } else {
+        BTreeMap::new()
+    };
+    for (path, bytes) in files {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         texts.push((path.display().to_string(), text));
     }
@@ -128,18 +134,23 @@ fn nothing_secret(shop: &Shop, left: &Left, key: &str) {
     }
 }
 
-fn with_environments(shop: &Shop) {
+/// The shop with an environment as the workflow names it; something bad is installed.
+async fn open() -> Shop {
+    let shop = Shop::empty().await;
+    shop.judged("");
     let path = shop.stage.path(".github/lastgood.yml");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("  production:", "  mainnet:")).unwrap();
+    shop.fill(shop.id);
+    shop.record(11, &[("user_service.wasm", modules::good_v1())])
+        .await;
+    shop.replica.install(shop.id, &modules::bad_query());
+    shop
 }
 
 #[tokio::test]
 async fn the_emergency_button() {
-    let shop = Shop::open().await;
-    shop.judged("");
-    with_environments(&shop);
-    shop.replica.install(shop.id, &modules::bad_query());
+    let shop = open().await;
     let typed = [
         ("canister_name", NAME),
         ("network", "mainnet"),
@@ -168,9 +179,7 @@ async fn the_emergency_button() {
 
 #[tokio::test]
 async fn a_person_who_types_nothing_gets_the_last_good_release() {
-    let shop = Shop::open().await;
-    with_environments(&shop);
-    shop.replica.install(shop.id, &modules::bad_query());
+    let shop = open().await;
     let left = step(&shop, &inputs(&[])).await;
     assert_eq!(left.ended.code, Some(0), "{}", left.ended);
     shop.holds(&modules::good_v1(), COUNT);
@@ -178,9 +187,7 @@ async fn a_person_who_types_nothing_gets_the_last_good_release() {
 
 #[tokio::test]
 async fn names_that_are_not_there_are_refused() {
-    let shop = Shop::open().await;
-    with_environments(&shop);
-    shop.replica.install(shop.id, &modules::bad_query());
+    let shop = open().await;
     for typed in [
         ("canister_name", "user_servise"),
         ("network", "staging"),
@@ -200,9 +207,7 @@ async fn names_that_are_not_there_are_refused() {
 /// The encrypted key of a stranger: its password is right, and what it is refused with holds neither.
 #[tokio::test]
 async fn a_password_is_not_shown() {
-    let shop = Shop::open().await;
-    with_environments(&shop);
-    shop.replica.install(shop.id, &modules::bad_query());
+    let shop = open().await;
     let mut inputs = inputs(&[]);
     inputs.insert("identity".to_owned(), ENCRYPTED.to_owned());
     inputs.insert("identity-password".to_owned(), PASSWORD.to_owned());

@@ -9,7 +9,7 @@ async fn a_bad_release_is_rolled_back_by_itself() {
     shop.judged("");
     shop.deploying(&modules::bad_query());
     let out = shop.deploy(&[]).await;
-    out.ended(10, "rolled-back").says("trapped");
+    out.ended(10, "rolled-back").says("told to trap");
     shop.holds(&modules::good_v1(), COUNT);
 }
 
@@ -26,9 +26,10 @@ async fn a_good_release_stays_and_old_snapshots_of_ours_go() {
     let ours = shop.replica.seen(shop.id).snapshots[1].id.clone();
 
     // The next release: what was kept for this one is not needed any more, and theirs stays.
-    shop.stage
-        .repo()
-        .change(|repo| repo.runs.retain(|run| run.id != super::shop::NEW));
+    shop.stage.repo().change(|repo| {
+        repo.runs.retain(|run| run.id != super::shop::NEW);
+        repo.artifacts.clear();
+    });
     shop.deploying(&modules::good_v3());
     let out = shop.deploy(&[]).await;
     out.ended(0, "healthy").says(&ours);

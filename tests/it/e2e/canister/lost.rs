@@ -62,7 +62,12 @@ async fn meanwhile_somebody_else_deployed() {
     shop.replica.install(shop.id, &modules::good_v3());
     let out = running.end().await;
     println!("{out}");
-    out.ended(17, "incomplete").says("somebody else");
+    out.ended(15, "refused")
+        .says("somebody else")
+        .says(&format!(
+            "plan saw {}",
+            modules::hash(&modules::bad_query())
+        ));
     shop.holds(&modules::good_v3(), COUNT);
     assert_eq!(installs(&shop), 1);
 }
@@ -78,7 +83,12 @@ async fn somebody_else_deploys_between_the_plan_and_the_change() {
     shop.replica.install(shop.id, &modules::good_v3());
     let out = running.end().await;
     println!("{out}");
-    out.ended(17, "incomplete").says("somebody else");
+    out.ended(15, "refused")
+        .says("somebody else")
+        .says(&format!(
+            "plan saw {}",
+            modules::hash(&modules::bad_query())
+        ));
     shop.holds(&modules::good_v3(), COUNT);
     assert_eq!(installs(&shop), 0);
 }

@@ -78,7 +78,7 @@ async fn a_key_that_is_none() {
         let call = shop.call(&["rollback"]);
         shop.ended(call.env("KEY", key).env("PASSWORD", password))
     };
-    let out = call("hunter2-is-no-key", "").await;
+    let out = call("hunter2-is-no-key", "x").await;
     refused(&shop, &out, &["KEY", "PEM"]);
     out.says_not("hunter2");
     let out = call(ENCRYPTED, "wrong-donkey").await;
@@ -133,7 +133,10 @@ async fn settings_that_would_trust_anybody() {
 /// A release whose artifact is not what a canister takes.
 async fn artifact(files: &[(&str, Vec<u8>)], code: i32, outcome: &str, words: &[&str]) {
     let shop = bad().await;
-    shop.stage.repo().change(|repo| repo.runs.clear());
+    shop.stage.repo().change(|repo| {
+        repo.runs.clear();
+        repo.artifacts.clear();
+    });
     shop.green(12, files);
     let out = shop.run(&["rollback"]).await;
     out.ended(code, outcome);
@@ -176,7 +179,10 @@ async fn a_module_that_is_not_the_recorded_one() {
     let shop = bad().await;
     let dir = shop.stage.path("record-11");
     let manifest = std::fs::read(dir.join("lastgood.json")).unwrap();
-    shop.stage.repo().change(|repo| repo.runs.clear());
+    shop.stage.repo().change(|repo| {
+        repo.runs.clear();
+        repo.artifacts.clear();
+    });
     let files = [
         ("user_service.wasm", modules::good_v2()),
         ("lastgood.json", manifest),
@@ -194,7 +200,7 @@ async fn a_canister_that_cannot_pay() {
     shop.replica
         .change(shop.id, |canister| canister.cycles = 1_000_000_000);
     let out = shop.run(&["rollback"]).await;
-    refused(&shop, &out, &["frozen", "top"]);
+    refused(&shop, &out, &["freezing limit", "top"]);
     shop.replica
         .change(shop.id, |canister| canister.cycles = super::shop::CYCLES);
     let out = shop.run(&["rollback"]).await;

@@ -43,7 +43,7 @@ async fn stop_asks() {
     let shop = stuck(modules::bad_pre_upgrade()).await;
     let out = shop.run(&["rollback"]).await;
     out.ended(15, "refused")
-        .says("pre_upgrade")
+        .says("told to trap")
         .says("writes of the last")
         .says("--on-state-conflict snapshot")
         .says("it runs");
@@ -96,7 +96,8 @@ async fn state_that_the_good_module_cannot_read() {
     let out = shop
         .run(&["rollback", "--on-state-conflict", "skip-pre-upgrade"])
         .await;
-    out.ended(15, "refused").says("help nothing");
+    out.ended(15, "refused")
+        .says("refused without pre_upgrade as well");
     shop.holds(&modules::new_layout(), COUNT + 1);
     let out = shop
         .run(&["rollback", "--on-state-conflict", "snapshot"])

@@ -71,7 +71,7 @@ impl Shop {
         id
     }
 
-    fn fill(&self, id: Principal) {
+    pub(super) fn fill(&self, id: Principal) {
         self.replica.install(id, &modules::good_v1());
         for _ in 0..COUNT {
             self.replica.update(id, "bump").unwrap();
