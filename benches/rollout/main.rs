@@ -23,6 +23,7 @@ mod cluster;
 
 #[expect(
     clippy::print_stderr,
+    dead_code,
     unreachable_pub,
     reason = "needed by the tests' cluster"
 )]

@@ -86,7 +86,7 @@ impl InHand {
         if !owning.is_empty() {
             let only = owning.len() == 1;
             let own = owning.into_iter().map(|(slot, names)| {
-                let pin = self.pin(&[slot.clone()]);
+                let pin = self.pin(std::slice::from_ref(&slot));
                 let names = pin.map_or(names, |pin| vec![pin.path.clone()]);
                 // A file that the operator names is this slot's, whatever it is called.
                 let by_hand = (self.named_by_hand && only).then(|| fetched.only_file());

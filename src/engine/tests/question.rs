@@ -75,7 +75,7 @@ async fn a_query_that_is_rejected_is_an_unhealthy_release() {
     let (operation, _dir) = operation(&[&fake], |request| {
         asking("users")(request);
         let health = &mut request.environment.health;
-        (health.rate, health.cap) = (5, Duration::from_secs(60));
+        (health.rate, health.cap) = (5, Duration::from_mins(1));
     });
     let mut ward = Ward::open(&operation).unwrap().unwrap();
     let verdict = ward.judge().await.unwrap();

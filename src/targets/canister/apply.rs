@@ -13,7 +13,7 @@ use super::snapshot::{self, Wish};
 use super::start;
 use super::stop;
 use super::upload;
-use super::wire::Running;
+use super::wire::Activity;
 use crate::decide::canister::mode::Mode;
 use crate::model::payload::Digest;
 use crate::model::plan::OnStateConflict;
@@ -125,13 +125,13 @@ pub(super) async fn start(
 /// Since when it has been stopped by an earlier run that did not come to its end.
 fn stopped_by_us(order: &Order<'_>, found: &Found) -> Option<u64> {
     match found.running {
-        Some(Running::Running) | None => None,
-        Some(Running::Stopping | Running::Stopped) => order.notes.stopped_since(&order.site),
+        Some(Activity::Running) | None => None,
+        Some(Activity::Stopping | Activity::Stopped) => order.notes.stopped_since(&order.site),
     }
 }
 
 fn starts(order: &Order<'_>, found: &Found, stopped_since: Option<u64>) -> Starts {
-    let theirs = found.running == Some(Running::Stopped) && stopped_since.is_none();
+    let theirs = found.running == Some(Activity::Stopped) && stopped_since.is_none();
     Starts {
         when_done: match order.when_stopped {
             WhenStopped::Start => true,
@@ -151,7 +151,7 @@ async fn change(
     let site = &order.site;
     let keeps = 0 < order.snapshots && !order.without_snapshot;
     if let Some(holds) = found.hash {
-        if found.running != Some(Running::Stopped) {
+        if found.running != Some(Activity::Stopped) {
             if stopped_since.is_none() {
                 order.notes.stops(site, found.time_ns, order.operation);
             }

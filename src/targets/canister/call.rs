@@ -258,16 +258,14 @@ fn may_have_arrived(error: &AgentError, unknown: impl Fn(String) -> CallError) -
         AgentError::TransportError(TransportError::Reqwest(reqwest)) if reqwest.is_connect() => {
             not_sent(error)
         }
-        AgentError::TransportError(_) => unknown(words(error)),
-        // A gateway that gives up has passed it on, perhaps; everything else was turned away at the door.
-        AgentError::HttpError(payload) if matches!(payload.status, 408 | 500 | 502 | 504) => {
-            unknown(words(error))
-        }
         AgentError::CertifiedReject { .. }
         | AgentError::UncertifiedReject { .. }
-        | AgentError::HttpError(_)
         | AgentError::SigningError(_) => not_sent(error),
-        // An answer that cannot be read or trusted says nothing of what was done.
+        // A gateway that gives up has passed it on, perhaps; with another status it was turned away at the door.
+        AgentError::HttpError(payload) if !matches!(payload.status, 408 | 500 | 502 | 504) => {
+            not_sent(error)
+        }
+        // An answer that was cut off, or cannot be read or trusted, says nothing of what was done.
         _ => unknown(words(error)),
     }
 }

@@ -6,7 +6,7 @@ use super::certified::{self, Certified};
 use super::logs;
 use super::look::number;
 use super::site::Site;
-use super::wire::{Running, Status};
+use super::wire::{Activity, Status};
 use crate::decide::canister::standing::{Line, cycles};
 use crate::model::secret::Secret;
 use crate::targets::process::mask;
@@ -120,10 +120,10 @@ fn controllers_text(all: &[Principal]) -> String {
 }
 
 fn status_text(status: &Status) -> String {
-    let running = match status.status {
-        Some(Running::Running) => "running",
-        Some(Running::Stopping) => "stopping",
-        Some(Running::Stopped) => "stopped",
+    let running = match status.activity {
+        Some(Activity::Running) => "running",
+        Some(Activity::Stopping) => "stopping",
+        Some(Activity::Stopped) => "stopped",
         None => "a state that is not known here",
     };
     let amount = |nat: &Nat| format!("{nat} ({})", cycles(number(nat)));

@@ -4,7 +4,7 @@ use super::call::CallError;
 use super::certified::{self, Certified};
 use super::refusal;
 use super::site::Site;
-use super::wire::Running;
+use super::wire::Activity;
 use crate::model::payload::Digest;
 use crate::targets::TargetError;
 use anyhow::anyhow;
@@ -17,7 +17,7 @@ pub(super) struct Found {
     /// By the network's clock: nanoseconds since 1970.
     pub(super) time_ns: u64,
     /// `None`: in a state that is not known here.
-    pub(super) running: Option<Running>,
+    pub(super) running: Option<Activity>,
 }
 
 /// Looks at everything that a change depends on, side by side.
@@ -50,6 +50,6 @@ pub(super) async fn certified(site: &Site<'_>) -> Result<Certified, TargetError>
 }
 
 /// Whether it takes messages.
-pub(super) async fn running(site: &Site<'_>) -> Result<Option<Running>, CallError> {
-    Ok(site.management().status().await?.status)
+pub(super) async fn running(site: &Site<'_>) -> Result<Option<Activity>, CallError> {
+    Ok(site.management().status().await?.activity)
 }

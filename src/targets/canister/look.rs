@@ -5,7 +5,7 @@ use super::call::CallError;
 use super::certified;
 use super::logs;
 use super::site::Site;
-use super::wire::{Running, Status as Answer};
+use super::wire::{Activity, Status as Answer};
 use crate::decide::canister::standing::{Baseline, Look, Module, Since, Status, Told};
 use crate::model::secret::Secret;
 use crate::model::state::{Phase, Revision, Slot};
@@ -84,10 +84,10 @@ fn told(error: CallError, secrets: &[Secret]) -> Result<Told, CallError> {
 fn known(answer: &Answer) -> Status {
     let metrics = answer.memory_metrics.as_ref();
     Status {
-        phase: answer.status.map(|running| match running {
-            Running::Running => Phase::Running,
-            Running::Stopping => Phase::Moving,
-            Running::Stopped => Phase::Stopped,
+        phase: answer.activity.map(|running| match running {
+            Activity::Running => Phase::Running,
+            Activity::Stopping => Phase::Moving,
+            Activity::Stopped => Phase::Stopped,
         }),
         cycles: number(&answer.cycles),
         reserved_cycles: answer.reserved_cycles.as_ref().map_or(0, number),

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(super) const INSTALL_MAX: Duration = Duration::from_secs(330);
 
 /// Longest wait for a small change: starting, deleting, uploading a chunk.
-pub(super) const SMALL_MAX: Duration = Duration::from_secs(120);
+pub(super) const SMALL_MAX: Duration = Duration::from_mins(2);
 
 /// One canister of a network, for its controller.
 #[derive(Debug, Clone, Copy)]

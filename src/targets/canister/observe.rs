@@ -5,7 +5,7 @@ use super::certified::{self, Certified};
 use super::error;
 use super::settings::WhenStopped;
 use super::site::Site;
-use super::wire::{Running, Status};
+use super::wire::{Activity, Status};
 use crate::decide::canister::cycles::Account;
 use crate::decide::canister::reject::{self, Step};
 use crate::model::state::{Held, Phase, Revision};
@@ -40,9 +40,9 @@ impl Seen {
     /// it can be started or be given another module.
     pub(super) fn held(&self, when_stopped: WhenStopped) -> Held {
         let phase = match (&self.told, when_stopped) {
-            (Told::Status(status), WhenStopped::Start) => match status.status {
-                Some(Running::Running) | None => Phase::Running,
-                Some(Running::Stopping | Running::Stopped) => Phase::Stopped,
+            (Told::Status(status), WhenStopped::Start) => match status.activity {
+                Some(Activity::Running) | None => Phase::Running,
+                Some(Activity::Stopping | Activity::Stopped) => Phase::Stopped,
             },
             // Whether it runs is not ours.
             (Told::Status(_), WhenStopped::Leave)
@@ -62,7 +62,7 @@ impl Seen {
     /// What is not known of it, in one clause.
     pub(super) fn note(&self) -> Option<String> {
         match &self.told {
-            Told::Status(status) if status.status.is_none() => {
+            Told::Status(status) if status.activity.is_none() => {
                 Some("it is in a state that this version does not know".to_owned())
             }
             Told::Status(_) => None,
@@ -266,7 +266,7 @@ mod tests {
     fn a_status_of_a_newer_network_is_read() {
         let seen = seen(status(State::hibernating));
         let status = seen.status().unwrap();
-        assert_eq!(status.status, None);
+        assert_eq!(status.activity, None);
         let account = account(status);
         assert_eq!((account.balance, account.freezing_limit()), (500, 7));
     }

@@ -8,7 +8,7 @@ use super::hazards::{self, Install, SNAPSHOTS_MAX, cycles_line};
 use super::module::{self, Module, megabytes};
 use super::observe::{self, Seen, Told};
 use super::site::Site;
-use super::wire::{Running, Status};
+use super::wire::{Activity, Status};
 use crate::decide::canister::cycles::{Cycles, Needs, Pays};
 use crate::decide::canister::mode::Asked;
 use crate::decide::canister::reject::Step;
@@ -165,11 +165,11 @@ fn status(site: &Site<'_>, seen: &Seen) -> Finding {
             Told::Frozen(_) => Finding::bad(&check, note, hazards::top_up(site)),
         };
     }
-    let running = seen.status().and_then(|status| status.status);
+    let running = seen.status().and_then(|status| status.activity);
     let detail = match running {
-        Some(Running::Running) | None => "running",
-        Some(Running::Stopping) => "stopping: it would be started after the change",
-        Some(Running::Stopped) => "stopped",
+        Some(Activity::Running) | None => "running",
+        Some(Activity::Stopping) => "stopping: it would be started after the change",
+        Some(Activity::Stopped) => "stopped",
     };
     Finding::ok(&check, detail)
 }

@@ -6,7 +6,7 @@ use super::found;
 use super::refusal;
 use super::serving::{self, Silent};
 use super::site::Site;
-use super::wire::Running;
+use super::wire::Activity;
 use crate::model::payload::Digest;
 use crate::targets::TargetError;
 use anyhow::anyhow;
@@ -32,7 +32,7 @@ pub(super) async fn start(site: &Site<'_>) -> Result<(), CallError> {
             }
             Err(error) => error,
         };
-        if matches!(found::running(site).await, Ok(Some(Running::Running))) {
+        if matches!(found::running(site).await, Ok(Some(Activity::Running))) {
             break;
         }
         if end <= Instant::now() {
@@ -90,7 +90,7 @@ pub(super) async fn serving(site: &Site<'_>) -> Result<(), TargetError> {
     };
     let stopped = matches!(
         found::running(site).await,
-        Ok(Some(Running::Stopped | Running::Stopping))
+        Ok(Some(Activity::Stopped | Activity::Stopping))
     );
     let again = if stopped {
         start(site)

@@ -4,7 +4,7 @@ use super::call::{CallError, Reject};
 use super::found;
 use super::refusal;
 use super::site::Site;
-use super::wire::Running;
+use super::wire::Activity;
 use crate::decide::canister::reject;
 use crate::targets::TargetError;
 use std::time::Duration;
@@ -39,10 +39,10 @@ pub(super) async fn stop(site: &Site<'_>, deadline: Duration) -> Result<(), Targ
                 | CallError::Unknown { .. }
                 | CallError::Unreadable(_)),
             ) => match wait(site, end).await {
-                Ok(Some(Running::Stopped)) => return Ok(()),
-                Ok(Some(Running::Stopping)) => return Err(still_open(site, deadline)),
+                Ok(Some(Activity::Stopped)) => return Ok(()),
+                Ok(Some(Activity::Stopping)) => return Err(still_open(site, deadline)),
                 Err(_) if end <= Instant::now() => return Err(silent(site, &error)),
-                Ok(Some(Running::Running) | None) | Err(_) => (),
+                Ok(Some(Activity::Running) | None) | Err(_) => (),
             },
         }
         sleep(PAUSE).await;
@@ -50,10 +50,10 @@ pub(super) async fn stop(site: &Site<'_>, deadline: Duration) -> Result<(), Targ
 }
 
 /// Looks until it is no longer stopping, or time is up.
-async fn wait(site: &Site<'_>, end: Instant) -> Result<Option<Running>, CallError> {
+async fn wait(site: &Site<'_>, end: Instant) -> Result<Option<Activity>, CallError> {
     loop {
         let seen = found::running(site).await?;
-        if seen != Some(Running::Stopping) || end <= Instant::now() {
+        if seen != Some(Activity::Stopping) || end <= Instant::now() {
             return Ok(seen);
         }
         sleep(PAUSE).await;

@@ -164,7 +164,7 @@ impl Target for Canisters {
         payload: Option<&Verified>,
         facts: &ReleaseFacts<'_>,
     ) -> Result<(), TargetError> {
-        change::carry_out(self, change.change(), payload, facts).await
+        Box::pin(change::carry_out(self, change.change(), payload, facts)).await
     }
 
     /// Modules are not kept by the network; snapshots of ours are.

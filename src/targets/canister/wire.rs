@@ -10,7 +10,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, CandidType, Deserialize)]
 pub(super) struct Status {
     /// `None`: a state that is not known here.
-    pub(super) status: Option<Running>,
+    #[serde(rename = "status")]
+    pub(super) activity: Option<Activity>,
     pub(super) module_hash: Option<ByteBuf>,
     /// Bytes of everything that is paid for.
     pub(super) memory_size: Nat,
@@ -51,7 +52,7 @@ pub(super) struct QueryStats {
 
 /// Whether a canister takes messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, CandidType, Deserialize)]
-pub(super) enum Running {
+pub(super) enum Activity {
     #[serde(rename = "running")]
     Running,
     /// Waits for open calls to end.

@@ -1,4 +1,4 @@
-//! The real program against a real network: a PocketIC server, where the variable POCKET_IC_BIN names one. What the double of a
+//! The real program against a real network: a PocketIC server, where the variable `POCKET_IC_BIN` names one. What the double of a
 //! replica only reads out of the specification is held against the network's own code here.
 
 mod desk;

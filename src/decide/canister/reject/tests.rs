@@ -115,7 +115,7 @@ fn texts_of_one_code_are_told_apart() {
             "IC0406",
             "Snapshot is not currently loadable on the specified canister. Try again later."
         ),
-        Retry::Later(Duration::from_secs(600))
+        Retry::Later(Duration::from_mins(10))
     );
     assert!(is_snapshot_limit(
         Some("IC0406"),

@@ -151,9 +151,8 @@ async fn hostile_interfaces_are_refused_in_time() {
         )
     };
     let chain = |link: &str, times: usize| {
-        let types: String = (0..times)
-            .map(|i| format!("type t{i:x}={link}t{:x};", i + 1))
-            .collect();
+        let one = |i| format!("type t{i:x}={link}t{:x};", i + 1);
+        let types = (0..times).map(one).collect::<Vec<_>>().concat();
         format!("{types} type t{times:x} = nat; service : {{ get : (t0) -> (t0) query }}")
     };
     let cases = [

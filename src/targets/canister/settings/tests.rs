@@ -25,7 +25,7 @@ fn refused(change: &Value, key: &str, text: &str) {
 
 /// One canister with this in its mapping.
 #[track_caller]
-fn refused_canister(canister: Value, key: &str, text: &str) {
+fn refused_canister(canister: &Value, key: &str, text: &str) {
     refused(
         &json!({"canisters": [canister]}),
         &format!("canisters[0]{key}"),
@@ -124,39 +124,43 @@ fn a_key_that_was_written_where_its_name_belongs_is_not_repeated() {
 #[test]
 fn mistakes_in_a_canister_are_named() {
     refused(&json!({"canisters": []}), "canisters", "an empty list");
-    refused_canister(json!(7), "", "the name of a canister, its id, or a mapping");
-    refused_canister(json!(""), "", "expected the name or the id");
-    refused_canister(json!("a/b"), "", "expected the name or the id");
-    refused_canister(json!({}), "", "neither name nor id");
-    refused_canister(json!({"name": "a", "wsam": "x"}), ".wsam", "unknown field");
-    refused_canister(json!({"name": ID}), ".name", "write it as id");
+    refused_canister(
+        &json!(7),
+        "",
+        "the name of a canister, its id, or a mapping",
+    );
+    refused_canister(&json!(""), "", "expected the name or the id");
+    refused_canister(&json!("a/b"), "", "expected the name or the id");
+    refused_canister(&json!({}), "", "neither name nor id");
+    refused_canister(&json!({"name": "a", "wsam": "x"}), ".wsam", "unknown field");
+    refused_canister(&json!({"name": ID}), ".name", "write it as id");
     // One letter off: the checksum tells, and no file is asked for a name of that form.
     refused_canister(
-        json!("rrkah-fqaaa-aaaaa-aaaar-cai"),
+        &json!("rrkah-fqaaa-aaaaa-aaaar-cai"),
         ".id",
         "expected the id of a canister",
     );
-    refused_canister(json!({"id": "aaaaa-aa"}), ".id", "which is no canister");
-    refused_canister(json!("2vxsx-fae"), ".id", "which is no canister");
+    refused_canister(&json!({"id": "aaaaa-aa"}), ".id", "which is no canister");
+    refused_canister(&json!("2vxsx-fae"), ".id", "which is no canister");
     let person = "3vaub-sdctq-eeoxm-ynjbt-7l6m6-f73jr-tga4c-bqhmg-ggfz7-twi4e-yqe";
-    refused_canister(json!(person), ".id", "which is no canister");
+    refused_canister(&json!(person), ".id", "which is no canister");
     refused_canister(
-        json!({"name": "a", "wasm": "../a"}),
+        &json!({"name": "a", "wasm": "../a"}),
         ".wasm",
         "inside the artifact",
     );
     refused_canister(
-        json!({"name": "a", "argument": "(record {"}),
+        &json!({"name": "a", "argument": "(record {"}),
         ".argument",
         "expected Candid text",
     );
     refused_canister(
-        json!({"name": "a", "reinstall": "yes"}),
+        &json!({"name": "a", "reinstall": "yes"}),
         ".reinstall",
         "expected the id of a canister",
     );
     refused_canister(
-        json!({"id": ID, "reinstall": "ryjl3-tyaaa-aaaaa-aaaba-cai"}),
+        &json!({"id": ID, "reinstall": "ryjl3-tyaaa-aaaaa-aaaba-cai"}),
         ".reinstall",
         "expected the id of this canister",
     );

@@ -13,7 +13,7 @@ const STEPS: [&str; 4] = [
     "start_canister",
 ];
 /// A call that is answered after the test is over.
-const NEVER: Fault = Fault::DelayAnswer(Duration::from_secs(600));
+const NEVER: Fault = Fault::DelayAnswer(Duration::from_mins(10));
 
 #[tokio::test]
 async fn killed_before_each_step_has_its_effect() {
@@ -94,7 +94,7 @@ async fn wait_for(shop: &Shop, step: &str) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let arrived = tokio::time::timeout(Duration::from_secs(60), arrived).await;
+    let arrived = tokio::time::timeout(Duration::from_mins(1), arrived).await;
     assert!(
         arrived.is_ok(),
         "{step} did not come: {:?}",

@@ -99,6 +99,6 @@ async fn wait_for(shop: &Shop, method: &str) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let arrived = tokio::time::timeout(Duration::from_secs(60), arrived).await;
+    let arrived = tokio::time::timeout(Duration::from_mins(1), arrived).await;
     assert!(arrived.is_ok(), "{:?}", shop.replica.methods());
 }
