@@ -15,9 +15,11 @@ const UNTRUSTED_NEXT: &str =
 pub(super) fn failed(error: CallError, site: &Site<'_>, step: Step) -> TargetError {
     let doing = doing(site, step);
     match error {
-        CallError::Unknown { why, submitted: _ } => TargetError::Unreachable {
-            what: format!("{doing}: {why}"),
-        },
+        CallError::Unreachable(why) | CallError::Unknown { why, submitted: _ } => {
+            TargetError::Unreachable {
+                what: format!("{doing}: network {}: {why}", site.network.place()),
+            }
+        }
         other => told(other, &doing, step),
     }
 }
@@ -37,11 +39,16 @@ pub(super) async fn not_controller(site: &Site<'_>, step: Step) -> TargetError {
         }
         Err(error) => format!("its controllers could not be read ({error})"),
     };
+    let us = site.network.principal;
+    let whose = if us == candid::Principal::anonymous() {
+        format!("no identity was given, and nobody ({us})")
+    } else {
+        us.to_text()
+    };
     TargetError::Refused {
         what: format!(
-            "{}: {} is no controller of it; {controllers} (IC0512)",
-            doing(site, step),
-            site.network.principal
+            "{}: {whose} is no controller of it; {controllers} (IC0512)",
+            doing(site, step)
         ),
         allow: None,
         next: add_controller(site),
@@ -191,7 +198,7 @@ mod tests {
         }
         // Nobody answers there, and still both sides are named as far as they are known.
         let error = not_controller(&site, Step::Install).await;
-        assert!(error.to_string().contains("2vxsx-fae is no controller"));
+        assert!(error.to_string().contains("(2vxsx-fae) is no controller"));
         assert!(add_controller(&site).contains("DFX_IDENTITY_PEM"));
     }
 }

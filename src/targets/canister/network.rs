@@ -85,6 +85,16 @@ impl Network {
         })
     }
 
+    /// The network as the settings name it, and where that is.
+    pub(super) fn place(&self) -> String {
+        let url = self.url.as_str().trim_end_matches('/');
+        if self.name.trim_end_matches('/') == url {
+            url.to_owned()
+        } else {
+            format!("{} ({url})", self.name)
+        }
+    }
+
     /// An agent for the probes of one question: it sends each request once, so that what a boundary node says of too many
     /// requests is heard and not waited out, and it waits for no other question's answers.
     pub(super) fn for_probes(&self) -> Result<Agent, CallError> {

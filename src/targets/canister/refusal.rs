@@ -31,7 +31,9 @@ pub(super) fn failed(site: &Site<'_>, doing: Doing, error: CallError) -> TargetE
             certified: _,
             reject,
         } => rejected(site, doing, &reject),
-        CallError::Unreachable(why) => TargetError::Unreachable { what: what(why) },
+        CallError::Unreachable(why) => TargetError::Unreachable {
+            what: what(format!("network {}: {why}", site.network.place())),
+        },
         CallError::Unknown { why, submitted: _ } => TargetError::OutcomeUnknown { what: what(why) },
         CallError::Untrusted(why) => TargetError::Refused {
             what: what(why),
