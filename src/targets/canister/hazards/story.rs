@@ -7,9 +7,16 @@ use crate::decide::canister::mode::{Memory, Mode};
 
 /// How the module goes in, and how large it is.
 pub(super) fn mode_line(mode: Mode, module: Option<&Facts>) -> String {
-    match module {
+    let how = match module {
         Some(facts) => format!("{mode}; the module has {}", megabytes(facts.size_bytes)),
         None => mode.to_string(),
+    };
+    match mode {
+        // It serves nobody.
+        Mode::Install => how,
+        Mode::Upgrade { memory: _ } | Mode::Reinstall => {
+            format!("{how}; it is stopped while this lasts")
+        }
     }
 }
 
