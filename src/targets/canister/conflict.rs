@@ -109,34 +109,65 @@ fn in_the_way(site: &Site<'_>, reject: &Reject, more: &str, next: &str) -> Targe
 
 async fn ask(order: &Order<'_>, refused: &Refused<'_>) -> TargetError {
     let site = &order.site;
-    let snapshot = match newest(order, refused.parcel.to).await {
-        Ok(Some((id, span))) => format!(
-            "with `snapshot`, snapshot {id} of {}, taken {span} ago, would be loaded: writes of the last {span} would be lost",
-            refused.parcel.to
+    let wanted = refused.parcel.to;
+    let (snapshot, may_load) = match newest(order, wanted).await {
+        Ok(Found::Known { id, span }) => (
+            format!(
+                "with `snapshot`, snapshot {id} of {wanted}, taken {span} ago, would be loaded: writes of the last {span} would be lost"
+            ),
+            true,
         ),
-        Ok(None) => format!("no snapshot is known to hold {}", refused.parcel.to),
-        Err(error) => format!("its snapshots are not known: {error}"),
+        Ok(Found::ToLookInto) => (
+            format!(
+                "with `snapshot`, one that holds {wanted} would be looked for among its snapshots"
+            ),
+            true,
+        ),
+        Ok(Found::Nothing) => (format!("it has no snapshot that holds {wanted}"), false),
+        Err(error) => (format!("its snapshots are not known: {error}"), true),
+    };
+    let next = if may_load {
+        "decide which loss is acceptable, then run the same command again with --on-state-conflict snapshot or --on-state-conflict skip-pre-upgrade"
+    } else {
+        "decide whether that loss is acceptable, then run the same command again with --on-state-conflict skip-pre-upgrade; or fix forward"
     };
     in_the_way(
         site,
         &refused.reject,
         &format!("{snapshot}; with `skip-pre-upgrade`, {HEAP_IS_LOST} would be lost"),
-        "decide which loss is acceptable, then run the same command again with --on-state-conflict snapshot or --on-state-conflict skip-pre-upgrade",
+        next,
     )
 }
 
-/// The newest snapshot that is known to hold a module, and how long ago it was taken.
-async fn newest(
-    order: &Order<'_>,
-    wanted: Digest,
-) -> Result<Option<(String, String)>, TargetError> {
+/// Which snapshots could put a module back.
+enum Found {
+    /// The newest that is known to hold it, and how long ago it was taken.
+    Known {
+        id: String,
+        span: String,
+    },
+    /// Some whose module nobody noted.
+    ToLookInto,
+    Nothing,
+}
+
+/// The newest snapshot that holds a module, as far as that is known without looking into any.
+async fn newest(order: &Order<'_>, wanted: Digest) -> Result<Found, TargetError> {
     let listed = snapshot::list(&order.site).await?;
-    let Some(proven) = choose(order, &listed, wanted).proven else {
-        return Ok(None);
+    let choice = choose(order, &listed, wanted);
+    let Some(proven) = choice.proven else {
+        return Ok(if choice.to_look_into.is_empty() {
+            Found::Nothing
+        } else {
+            Found::ToLookInto
+        });
     };
     let now_ns = found::certified(&order.site).await?.time_ns;
     let span = conflict::span(proven.taken_at_ns, now_ns);
-    Ok(Some((proven.id, span)))
+    Ok(Found::Known {
+        id: proven.id,
+        span,
+    })
 }
 
 async fn skip(site: &Site<'_>, refused: &Refused<'_>) -> Result<(), TargetError> {
