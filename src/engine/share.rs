@@ -94,7 +94,20 @@ impl InHand {
                     (Err(FetchError::NoPayload { .. }), Some(file)) => Ok(file),
                     (found, _) => found,
                 };
-                let promised = self.held_to(operation, measured, &names.join(" or "), pin)?;
+                let is_unclear = matches!(
+                    measured,
+                    Err(FetchError::NoPayload { .. } | FetchError::SeveralPayloads { .. })
+                );
+                let promised = self.held_to(operation, measured, &names.join(" or "), pin);
+                let promised = promised.map_err(|mut failure| {
+                    if is_unclear {
+                        failure.hints = vec![format!(
+                            "upload one file for {slot}, or name it in the settings of target {} (of a canister: `wasm`); or choose another release: --run-id",
+                            target.name()
+                        )];
+                    }
+                    failure
+                })?;
                 Ok((slot, promised))
             });
             return Ok(Payloads::own(own.collect::<Result<_, Failure>>()?));
