@@ -224,8 +224,9 @@ async fn apply_begun(
         operation.facts().conflict |= matches!(error, TargetError::Conflict { .. });
         let why = error.to_string();
         // Many a target's sentence begins with the slot, and so does the line.
-        let why = why.strip_prefix(&format!("{slot}: ")).unwrap_or(&why);
-        let why = why.to_owned();
+        let named = why.strip_prefix(&slot.0).unwrap_or(&why);
+        let rest = named.strip_prefix(": ").or(named.strip_prefix(' '));
+        let why = rest.unwrap_or(&why).to_owned();
         operation.tell(EventKind::ApplyFailed {
             op: op.clone(),
             target: target.clone(),
