@@ -2,6 +2,7 @@
 
 use super::shop::{COUNT, Shop};
 use crate::replica::modules;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_bad_release_is_rolled_back_by_itself() {
@@ -67,4 +68,33 @@ async fn without_probes_a_canister_that_was_left_stopped_is_seen() {
     let out = shop.ended(shop.call(&["watch"]).step(12)).await;
     out.ended(10, "rolled-back").says("stopped");
     shop.holds(&modules::good_v1(), COUNT);
+}
+
+/// Nothing but its log says so: every update traps.
+#[tokio::test]
+async fn without_probes_traps_in_the_log_are_seen() {
+    let shop = Shop::open().await;
+    shop.configure("stable: 6s");
+    shop.replica.install(shop.id, &modules::logs_traps());
+    let running = shop.call(&["watch"]).step(12).start();
+    let looked = async {
+        while !shop
+            .replica
+            .methods()
+            .contains(&"canister_status".to_owned())
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Users of it call, again and again.
+        for _ in 0..100 {
+            if shop.replica.update(shop.id, "bump").is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (out, ()) = tokio::join!(running.end(), looked);
+    println!("{out}");
+    out.ended(10, "rolled-back").says("trap");
+    shop.certifies(&modules::good_v1());
 }

@@ -1,7 +1,7 @@
 //! A rollback that is ended from outside between every two steps: it is finished by running the same command again, and
 //! nothing is done twice that must not be.
 
-use super::shop::{COUNT, Shop};
+use super::shop::{COUNT, NEW, Shop};
 use crate::replica::{Fault, modules};
 use std::time::Duration;
 
@@ -59,6 +59,26 @@ async fn killed(step: &'static str, fault: Fault) {
     let installs = |method: &String| method == "install_code";
     let installs = shop.changes().into_iter().filter(installs).count();
     assert!(installs <= 2, "{step}: {:?}", shop.changes());
+}
+
+/// The deploy is cut off, and its run is run again: the new release is in place once, and well.
+#[tokio::test]
+async fn a_deploy_that_was_killed_is_finished() {
+    futures_util::future::join_all(STEPS.map(deploy_killed)).await;
+}
+
+async fn deploy_killed(step: &'static str) {
+    let shop = Shop::open().await;
+    shop.deploying(&modules::good_v2());
+    shop.replica.faults(|faults| faults.always(step, NEVER));
+    let running = shop.call(&["deploy"]).step(NEW).start();
+    wait_for(&shop, step).await;
+    running.kill().await;
+    shop.replica.faults(|faults| faults.clear(step));
+    let out = shop.deploy(&[]).await;
+    out.ended(0, "healthy");
+    shop.holds(&modules::good_v2(), COUNT);
+    assert!(shop.snapshots() <= 2, "{step}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod forms;
 mod keys;
 mod killed;
 mod lost;
+mod networks;
 mod ready;
 mod refusals;
 mod rejected;

@@ -37,7 +37,7 @@ async fn without_an_identity_one_may_look_and_not_change() {
         let out = shop
             .ended(shop.call(args).without("DFX_IDENTITY_PEM"))
             .await;
-        refused(&shop, &out, &["identity", "DFX_IDENTITY_PEM"]);
+        refused(&shop, &out, &["no identity was given", "DFX_IDENTITY_PEM"]);
     }
     let out = shop
         .ended(shop.call(&["list"]).without("DFX_IDENTITY_PEM"))
@@ -163,12 +163,17 @@ async fn artifacts_that_hold_no_module() {
         artifact(&html, 14, "artifact-refused", &["HTML", NAME]),
         artifact(&zip, 14, "artifact-refused", &["zip", NAME]),
         artifact(&broken, 14, "artifact-refused", &[NAME]),
-        artifact(&both, 14, "artifact-refused", &["user_service.wasm.gz"]),
+        artifact(
+            &both,
+            14,
+            "artifact-refused",
+            &["user_service.wasm.gz", "`wasm`"]
+        ),
         artifact(
             &none,
             14,
             "artifact-refused",
-            &["user_service.wasm", "other.wasm"]
+            &["user_service.wasm", "other.wasm", "`wasm`"]
         ),
         artifact(&manifest, 14, "artifact-refused", &["lastgood.json"]),
     );

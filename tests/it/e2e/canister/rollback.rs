@@ -23,7 +23,10 @@ async fn a_release_that_traps_in_queries_is_put_back_with_its_state() {
     let shop = Shop::open().await;
     shop.replica.install(shop.id, &modules::bad_query());
     let dry = shop.run(&["rollback", "--dry-run"]).await;
-    dry.ended(0, "planned").says("1 change would be made");
+    dry.ended(0, "planned")
+        .says("1 change would be made")
+        .says("it is stopped while this lasts")
+        .says("the state does not");
     assert_eq!(shop.changes(), [""; 0]);
     shop.certifies(&modules::bad_query());
 

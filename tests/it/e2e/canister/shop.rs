@@ -56,7 +56,11 @@ impl Shop {
 
     /// One empty canister, and no runs.
     pub(super) async fn empty() -> Self {
-        let replica = Replica::start().await;
+        Self::on(Replica::start().await).await
+    }
+
+    /// The same on a replica that was started in another way.
+    pub(super) async fn on(replica: Replica) -> Self {
         let id = replica.create(&[keys::principal(OWNER)], CYCLES);
         let stage = Stage::new().await;
         let shop = Self { stage, replica, id };
@@ -101,14 +105,14 @@ impl Shop {
     }
 
     pub(super) fn configure_on(&self, network: &str, canisters: &str, more: &str, health: &str) {
-        let more = if more.is_empty() {
-            String::new()
-        } else {
-            format!(", {more}")
-        };
+        let mut more = more.to_owned();
+        if !more.contains("stable:") {
+            let rest = if more.is_empty() { "" } else { ", " };
+            more = format!("stable: 1s{rest}{more}");
+        }
         self.stage.configure(|config| {
             config.targets = format!(
-                "{{ name: backend, kind: canister, {network}, canisters: [{canisters}], stop-deadline: 3s, stable: 1s{more} }}"
+                "{{ name: backend, kind: canister, {network}, canisters: [{canisters}], stop-deadline: 3s, {more} }}"
             );
             config.health = Some(health.to_owned());
             "".clone_into(&mut config.policy);
@@ -178,6 +182,7 @@ impl Shop {
     pub(super) async fn ended(&self, call: Call<'_>) -> Output {
         let out = call.run().await;
         self.nothing_forbidden();
+        self.nothing_secret(&[&out.stdout, &out.stderr]);
         println!("{out}");
         out
     }
@@ -208,6 +213,25 @@ impl Shop {
                 .chain(&LOOKS)
                 .any(|one| *one == called.method);
             assert!(called.kind != Kind::Call || known, "{called:?}");
+        }
+    }
+
+    /// No line of a key and no password is in these texts, or in any file of the state directory.
+    #[track_caller]
+    pub(super) fn nothing_secret(&self, texts: &[&str]) {
+        let keys = [OWNER, keys::STRANGER, keys::ENCRYPTED];
+        let mut secrets: Vec<&str> = keys.iter().flat_map(|key| key.lines()).collect();
+        secrets.retain(|line| !line.starts_with('-'));
+        secrets.push(keys::PASSWORD);
+        let state = self.stage.path(".lastgood");
+        let files = state.is_dir().then(|| crate::rig::listing(&state));
+        let files = files.unwrap_or_default().into_values();
+        let files = files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let texts = texts.iter().map(|text| (*text).to_owned());
+        for text in texts.chain(files) {
+            for secret in &secrets {
+                assert!(!text.contains(secret), "{secret:?} is in\n{text}");
+            }
         }
     }
 
