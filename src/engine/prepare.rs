@@ -104,6 +104,23 @@ pub(super) async fn kept(operation: &Operation, state: &State) -> bool {
     true
 }
 
+/// Whether nothing stands against putting this state back without a release: slots whose revision is a payload of their own need
+/// that payload, unless the target keeps it.
+pub(super) async fn needs_no_payload(operation: &Operation, state: &State) -> bool {
+    for target in &operation.targets {
+        for slot in target.slots() {
+            let revision = state.get(&slot).and_then(|held| held.revision.as_ref());
+            let Some(revision) = revision.filter(|_| !target.own_payload(&slot).is_empty()) else {
+                continue;
+            };
+            if !target.keeps(revision).await {
+                return false;
+            }
+        }
+    }
+    true
+}
+
 /// What there is to know of what was observed before: no release, only revisions.
 pub(super) fn before_facts(operation: &Operation) -> ReleaseFacts<'_> {
     ReleaseFacts {

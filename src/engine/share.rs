@@ -84,7 +84,12 @@ impl InHand {
     ) -> Result<Payloads<Promised>, Failure> {
         let owning = owning(operation, target);
         if !owning.is_empty() {
-            let only = owning.len() == 1;
+            // Of all targets: a file of any name must not land in a second one.
+            let all = operation.targets.iter();
+            let only = all
+                .map(|target| count(operation, target.as_ref()))
+                .sum::<usize>()
+                == 1;
             let own = owning.into_iter().map(|(slot, names)| {
                 let pin = self.pin(std::slice::from_ref(&slot));
                 let names = pin.map_or(names, |pin| vec![pin.path.clone()]);

@@ -109,7 +109,9 @@ async fn way_back<'a>(
     let (release, prepared) = match (located.await, before) {
         (Ok(found), _) => found,
         (Err(failure), Some(before))
-            if failure.kind != Outcome::Incomplete && !operation.facts().conflict =>
+            if failure.kind != Outcome::Incomplete
+                && !operation.facts().conflict
+                && prepare::needs_no_payload(operation, before).await =>
         {
             operation.warn(format!(
                 "{failure}; going back to what this deploy replaced instead"

@@ -98,3 +98,23 @@ async fn without_probes_traps_in_the_log_are_seen() {
     out.ended(10, "rolled-back").says("trap");
     shop.certifies(&modules::good_v1());
 }
+
+/// The network gives no module back: without an artifact of it there is nothing to go back to, and nobody claims otherwise.
+#[tokio::test]
+async fn a_bad_release_with_no_good_one_before_it_stays_and_is_said_so() {
+    let shop = Shop::open().await;
+    shop.judged("");
+    shop.stage.repo().change(|repo| {
+        repo.runs.clear();
+        repo.artifacts.clear();
+    });
+    shop.deploying(&modules::bad_query());
+    let out = shop.deploy(&[]).await;
+    out.ended(13, "no-known-good")
+        .says("the new release stays in place, unhealthy");
+    assert!(
+        !out.to_string().contains("going back to what"),
+        "what cannot be done is not announced: {out}"
+    );
+    shop.certifies(&modules::bad_query());
+}

@@ -109,3 +109,25 @@ async fn one_fails_and_running_again_finishes() {
         two.both_hold_v1();
     }
 }
+
+/// A file that the operator names is the module of the one canister there is, and of no second one, in whichever target.
+#[tokio::test]
+async fn a_file_of_one_does_not_land_in_another() {
+    let two = Two::open("").await;
+    let replica = &two.shop.replica;
+    let target = |name: &str, id: Principal| {
+        format!(
+            "{{ name: {name}, kind: canister, network: \"{}\", root-key: {}, canisters: [{{ name: {name}, id: {id} }}] }}",
+            replica.url(),
+            replica.root_key_hex()
+        )
+    };
+    let targets = [target(NAME, two.shop.id), target("ledger", two.other)].join(", ");
+    two.shop.stage.configure(|config| config.targets = targets);
+    let file = format!("{NAME}.wasm");
+    std::fs::write(two.shop.stage.path(&file), modules::good_v2()).unwrap();
+    let out = two.shop.run(&["rollback", "--artifact", &file]).await;
+    out.ended(14, "artifact-refused").says("ledger.wasm");
+    two.shop.certifies(&modules::bad_query());
+    assert_eq!(two.shop.changes(), [""; 0]);
+}
