@@ -61,6 +61,26 @@ async fn killed(step: &'static str, fault: Fault) {
     assert!(installs <= 2, "{step}: {:?}", shop.changes());
 }
 
+/// The runner that was killed is gone, and with it what it had noted: the canister is stopped, and nobody knows by whom.
+#[tokio::test]
+async fn killed_on_a_runner_that_is_gone() {
+    for step in ["take_canister_snapshot", "install_code"] {
+        let shop = Shop::open().await;
+        shop.replica.install(shop.id, &modules::bad_query());
+        shop.replica
+            .faults(|faults| faults.always(step, Fault::Hang));
+        let running = shop.call(&["rollback"]).start();
+        wait_for(&shop, step).await;
+        running.kill().await;
+        shop.replica.faults(|faults| faults.clear(step));
+        std::fs::remove_dir_all(shop.stage.path(".lastgood")).unwrap();
+        let out = shop.run(&["rollback"]).await;
+        out.ended(0, "restored");
+        shop.holds(&modules::good_v1(), COUNT);
+        println!("{}", out.report());
+    }
+}
+
 /// The deploy is cut off, and its run is run again: the new release is in place once, and well.
 #[tokio::test]
 async fn a_deploy_that_was_killed_is_finished() {
