@@ -109,4 +109,8 @@ impl Story for Operation {
             text: text.to_owned(),
         });
     }
+
+    fn warn(&self, slot: &Slot, text: &str) {
+        Self::warn(self, format!("{slot}: {text}"));
+    }
 }

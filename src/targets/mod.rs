@@ -226,6 +226,11 @@ pub enum Way {
 pub trait Story: Debug + Send + Sync {
     /// One line; the same text again is not told twice by the caller.
     fn progress(&self, slot: &Slot, text: &str);
+
+    /// One line that a person must find again in the report: something is lost.
+    fn warn(&self, slot: &Slot, text: &str) {
+        self.progress(slot, text);
+    }
 }
 
 /// What was seen of what is in place while it was watched.

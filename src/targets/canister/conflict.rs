@@ -171,7 +171,7 @@ async fn newest(order: &Order<'_>, wanted: Digest) -> Result<Found, TargetError>
 }
 
 async fn skip(site: &Site<'_>, refused: &Refused<'_>) -> Result<(), TargetError> {
-    site.tell(&format!(
+    site.warn(&format!(
         "the upgrade was refused over the state; making it without pre_upgrade, which loses {HEAP_IS_LOST}"
     ));
     match install::install(site, refused.before, refused.parcel, PreUpgrade::Skip).await? {
@@ -209,7 +209,7 @@ async fn load(order: &Order<'_>, refused: &Refused<'_>) -> Result<(), TargetErro
     }
     let now_ns = found::certified(site).await?.time_ns;
     let span = conflict::span(proven.taken_at_ns, now_ns);
-    site.tell(&format!(
+    site.warn(&format!(
         "the upgrade was refused over the state; loading snapshot {} of {wanted}, taken {span} ago: writes of the last {span} are lost",
         proven.id
     ));

@@ -31,4 +31,11 @@ impl<'a> Site<'a> {
             story.progress(self.slot, text);
         }
     }
+
+    /// One line for the report too: what a change loses.
+    pub(super) fn warn(&self, text: &str) {
+        if let Some(story) = self.story {
+            story.warn(self.slot, text);
+        }
+    }
 }

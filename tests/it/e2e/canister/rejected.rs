@@ -82,6 +82,7 @@ async fn skipping_loses_the_heap() {
     dry.ended(0, "planned").says("would be lost");
     let out = shop.run(&[&["rollback"], &policy[..]].concat()).await;
     out.ended(0, "restored").says("without pre_upgrade");
+    assert!(out.report().contains("which loses everything"), "{out}");
     // What stable memory had saved at the last upgrade.
     shop.holds(&modules::good_v1(), COUNT);
 }
@@ -130,4 +131,8 @@ fn lost_is_told_first(out: &Output) {
     };
     assert!(at("are lost") < at("\"applied\""), "{text}");
     out.says("writes of the last").says("are lost");
+    // Whoever writes the post-mortem finds it.
+    assert!(out.report().contains("are lost"), "{}", out.report());
+    let warnings = out.json()["warnings"].to_string();
+    assert!(warnings.contains("are lost"), "{warnings}");
 }
