@@ -4,10 +4,10 @@
 mod desk;
 mod server;
 
-use crate::replica::modules;
+use crate::replica::{Options, Replica, modules};
 use crate::tools;
 use desk::{Desk, Who};
-use server::Server;
+use server::{Instance, Server};
 use std::path::PathBuf;
 
 /// The server. `None`, after saying so, when nobody names one: it is larger than what tests fetch by themselves.
@@ -27,7 +27,27 @@ fn program() -> Option<PathBuf> {
 async fn a_canister_goes_forward_and_back_on_a_real_network() {
     let Some(program) = program() else { return };
     let server = Server::start(&program).await;
-    let desk = Desk::new(&server.instance).await;
+    goes_forward_and_back(&server.instance).await;
+    server.stop().await;
+}
+
+/// The double keeps what it promises, and this scenario does not rot where there is no server.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_double_is_such_a_network() {
+    let options = Options {
+        delegated: true,
+        ..Options::default()
+    };
+    let replica = Replica::start_with(options).await;
+    let instance = Instance {
+        url: replica.url(),
+        created_at: replica.create(&[], 1),
+    };
+    goes_forward_and_back(&instance).await;
+}
+
+async fn goes_forward_and_back(instance: &Instance) {
+    let desk = Desk::new(instance).await;
     installs(&desk).await;
     a_trapping_upgrade_changes_nothing(&desk).await;
     a_bad_version_is_rolled_back(&desk).await;
@@ -35,8 +55,6 @@ async fn a_canister_goes_forward_and_back_on_a_real_network() {
     a_stranger_is_refused(&desk).await;
     large_and_packed_modules(&desk).await;
     ready(&desk).await;
-    drop(desk);
-    server.stop().await;
 }
 
 async fn installs(desk: &Desk) {
