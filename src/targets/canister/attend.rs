@@ -165,7 +165,7 @@ impl Watch<'_> {
 
     /// One look. Whether something critical holds, so that nothing better comes of looking on.
     async fn look(&self, known: &mut Known) -> bool {
-        let taken = match look::take(self.site, self.secrets).await {
+        let taken = match look::take(self.site, look::just_now(self.site), self.secrets).await {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::debug!(slot = %self.site.slot, %error, "a look failed");

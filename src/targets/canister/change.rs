@@ -32,9 +32,13 @@ pub(super) async fn carry_out(
     let secrets = &canisters.base.secrets;
     let to = digest(slot, change.to())?;
     // Side by side: each is a round trip.
+    let site = &order.site;
     let looking = async {
-        let (baseline, found) =
-            tokio::join!(look::baseline(&order.site, secrets), found::at(&order.site));
+        let status = look::just_now(site);
+        let (baseline, found) = tokio::join!(
+            look::baseline(site, status.clone(), secrets),
+            found::at(site, status.as_ref())
+        );
         canisters.baselines.keep(slot, baseline);
         found
     };

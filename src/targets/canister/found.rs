@@ -4,7 +4,7 @@ use super::call::CallError;
 use super::certified::{self, Certified};
 use super::refusal;
 use super::site::Site;
-use super::wire::Activity;
+use super::wire::{Activity, Status};
 use crate::model::payload::Digest;
 use crate::targets::TargetError;
 use anyhow::anyhow;
@@ -20,9 +20,16 @@ pub(super) struct Found {
     pub(super) running: Option<Activity>,
 }
 
-/// Looks at everything that a change depends on, side by side.
-pub(super) async fn at(site: &Site<'_>) -> Result<Found, TargetError> {
-    let (certified, running) = tokio::join!(certified(site), running(site));
+/// Looks at everything that a change depends on, side by side. `known`: the status of a moment ago; what is certified is always
+/// asked for.
+pub(super) async fn at(site: &Site<'_>, known: Option<&Status>) -> Result<Found, TargetError> {
+    let asking = async {
+        match known {
+            Some(status) => Ok(status.activity),
+            None => running(site).await,
+        }
+    };
+    let (certified, running) = tokio::join!(certified(site), asking);
     let Certified {
         module_hash,
         time_ns,

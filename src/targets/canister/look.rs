@@ -4,6 +4,7 @@
 use super::call::CallError;
 use super::certified;
 use super::logs;
+use super::observe::Told as Answered;
 use super::site::Site;
 use super::wire::{Activity, Status as Answer};
 use crate::decide::canister::standing::{Baseline, Look, Module, Since, Status, Told};
@@ -26,15 +27,26 @@ pub(super) struct Taken {
     pub(super) no_log: Option<String>,
 }
 
-/// Looks once: one certified read, one replicated call and one query, side by side.
+/// Looks once: one certified read, one replicated call and one query, side by side. The call is left out where the status is known
+/// from [`just_now`].
 ///
 /// # Errors
 /// The network did not answer, or not in a way that can be trusted.
-pub(super) async fn take(site: &Site<'_>, secrets: &[Secret]) -> Result<Taken, CallError> {
+pub(super) async fn take(
+    site: &Site<'_>,
+    known_status: Option<Answer>,
+    secrets: &[Secret],
+) -> Result<Taken, CallError> {
     let management = site.management();
+    let asking = async {
+        match known_status {
+            Some(answer) => Ok(answer),
+            None => management.status().await,
+        }
+    };
     let (certified, status, lines) = tokio::join!(
         certified::read(site.network, site.id),
-        management.status(),
+        asking,
         logs::read(site, secrets)
     );
     let (module, time_ns) = match certified? {
@@ -65,6 +77,14 @@ pub(super) async fn take(site: &Site<'_>, secrets: &[Secret]) -> Result<Taken, C
         lines,
     };
     Ok(Taken { look, no_log })
+}
+
+/// The status of the compare of a moment ago, once.
+pub(super) fn just_now(site: &Site<'_>) -> Option<Answer> {
+    match site.network.compared.take(site.id)?.told {
+        Answered::Status(answer) => Some(*answer),
+        Answered::Denied | Answered::Frozen(_) | Answered::Unreadable(_) => None,
+    }
 }
 
 /// What a status that was not answered says all the same.
@@ -107,8 +127,12 @@ pub(super) fn number(nat: &Nat) -> u128 {
 
 /// How a canister was before its change: traps of then do not count, and an old debt is no fault of the release. `None`: it
 /// could not be looked at; then the first look after the change is what is compared with.
-pub(super) async fn baseline(site: &Site<'_>, secrets: &[Secret]) -> Option<Baseline> {
-    match timeout(BASELINE_MAX, take(site, secrets)).await {
+pub(super) async fn baseline(
+    site: &Site<'_>,
+    known_status: Option<Answer>,
+    secrets: &[Secret],
+) -> Option<Baseline> {
+    match timeout(BASELINE_MAX, take(site, known_status, secrets)).await {
         Ok(Ok(taken)) => Some(Baseline::of(&taken.look)),
         Ok(Err(error)) => {
             tracing::debug!(slot = %site.slot, %error, "no look before the change");

@@ -26,6 +26,7 @@ mod notes;
 mod observe;
 mod preflight;
 mod reader;
+mod recent;
 mod refusal;
 mod release;
 mod reply;

@@ -2,6 +2,7 @@
 //! asked what is not known here.
 
 use super::call::{self, CallError};
+use super::recent::Recent;
 use crate::net::{self, Purpose};
 use anyhow::Context as _;
 use candid::Principal;
@@ -27,6 +28,10 @@ pub(super) struct Network {
     pub(super) principal: Principal,
     identity: Arc<dyn Identity>,
     http: reqwest::Client,
+    /// Looks that a plan is made of, for what the plan may lose.
+    pub(super) planned: Arc<Recent>,
+    /// Looks that are compared with right before and right after a change.
+    pub(super) compared: Arc<Recent>,
 }
 
 impl std::fmt::Debug for Network {
@@ -82,6 +87,8 @@ impl Network {
             principal,
             identity,
             http,
+            planned: Arc::default(),
+            compared: Arc::default(),
         })
     }
 

@@ -16,7 +16,7 @@ pub(super) async fn retire(
     keep: u8,
 ) -> Result<Vec<String>, TargetError> {
     let noted = notes.snapshots(site);
-    if noted.is_empty() {
+    if noted.len() <= usize::from(keep) {
         return Ok(Vec::new());
     }
     let listed = snapshot::list(site).await?;

@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{MutexGuard, PoisonError};
+use tokio::time::Instant;
 
 #[async_trait]
 impl Target for Canisters {
@@ -80,7 +81,11 @@ impl Target for Canisters {
 
     async fn observe(&self) -> Result<State, TargetError> {
         let sites = self.sites(None).await?;
+        let began = Instant::now();
         let seen = observe::all(&sites).await?;
+        for (site, seen) in sites.iter().zip(&seen) {
+            site.network.planned.keep(site.id, began, seen);
+        }
         let held = seen
             .iter()
             .map(|seen| seen.held(self.settings.when_stopped));
@@ -90,7 +95,9 @@ impl Target for Canisters {
 
     async fn observe_one(&self, slot: &Slot) -> Result<Option<Held>, TargetError> {
         let site = self.site(slot, None).await?;
+        let began = Instant::now();
         let seen = observe::one(&site).await?;
+        site.network.compared.keep(site.id, began, &seen);
         Ok(Some(seen.held(self.settings.when_stopped)))
     }
 

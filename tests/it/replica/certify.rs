@@ -42,6 +42,9 @@ pub fn time_of(flaw: Flaw, now: u64) -> u64 {
 
 pub struct Keys {
     root: PrivateKey,
+    /// DER of both public keys: computing them takes longer than a signature.
+    root_key: Vec<u8>,
+    subnet_key: Vec<u8>,
     /// The key of the subnet, when it is not the root's own.
     subnet: Option<PrivateKey>,
     stranger: PrivateKey,
@@ -56,9 +59,12 @@ impl fmt::Debug for Keys {
 
 impl Keys {
     pub fn new(delegated: bool) -> Self {
+        let (root, subnet) = (bls_key(), delegated.then(bls_key));
         Self {
-            root: bls_key(),
-            subnet: delegated.then(bls_key),
+            root_key: der(&root),
+            subnet_key: der(subnet.as_ref().unwrap_or(&root)),
+            root,
+            subnet,
             stranger: bls_key(),
             node: ic_ed25519::PrivateKey::deserialize_raw_32(&random()),
         }
@@ -66,11 +72,11 @@ impl Keys {
 
     /// DER.
     pub fn root_key(&self) -> Vec<u8> {
-        der(&self.root)
+        self.root_key.clone()
     }
 
     fn subnet_key(&self) -> Vec<u8> {
-        der(self.subnet.as_ref().unwrap_or(&self.root))
+        self.subnet_key.clone()
     }
 
     pub fn subnet_id(&self) -> Principal {

@@ -124,10 +124,13 @@ impl Planned<'_> {
 
 /// How a canister stands that we may change and that can pay for an answer.
 async fn changeable(site: &Site<'_>, step: Step) -> Result<Seen, TargetError> {
-    let (seen, controllers) = tokio::join!(
-        observe::one(site),
-        certified::controllers(site.network, site.id)
-    );
+    let looking = async {
+        match site.network.planned.take(site.id) {
+            Some(seen) => Ok(seen),
+            None => observe::one(site).await,
+        }
+    };
+    let (seen, controllers) = tokio::join!(looking, certified::controllers(site.network, site.id));
     let seen = seen?;
     let controllers = controllers.map_err(|error| error::failed(error, site, Step::Status))?;
     if !controllers.contains(&site.network.principal) {
