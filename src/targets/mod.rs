@@ -50,6 +50,11 @@ pub trait Target: Send + Sync + Debug {
     /// Its slots, in the order of changes. Of a target that finds its slots: those found so far.
     fn slots(&self) -> Vec<Slot>;
 
+    /// Whether it knows steps that go further than a rollback (`--emergency`).
+    fn goes_further(&self) -> bool {
+        false
+    }
+
     /// Whether its slots are found by observing it, as with a label selector.
     fn finds_slots(&self) -> bool {
         false

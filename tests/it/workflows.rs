@@ -115,6 +115,7 @@ fn a_rollback_is_never_cut_off_by_the_next() {
         "network",
         "rollback_run_id",
         "on_state_conflict",
+        "allow",
         "dry_run",
     ];
     let example = |name: &str| bless::root().join("docs/examples").join(name);

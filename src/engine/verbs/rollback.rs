@@ -27,6 +27,15 @@ pub(in crate::engine) async fn run(
         return Ok(planned(changes));
     }
     let facts = release.facts(operation);
+    if facts.emergency {
+        for target in operation.targets.iter().filter(|it| !it.goes_further()) {
+            operation.warn(format!(
+                "{}: --emergency goes no further than a rollback with a {} target",
+                target.name(),
+                target.kind()
+            ));
+        }
+    }
     restore::apply(operation, &prepared, &facts, ward.as_mut())
         .await
         .map_err(does_not_come_up)?;

@@ -33,6 +33,10 @@ impl Target for Kubernetes {
         self.places().iter().map(|place| self.slot(place)).collect()
     }
 
+    fn goes_further(&self) -> bool {
+        true
+    }
+
     fn finds_slots(&self) -> bool {
         self.settings.selector.is_some()
     }
