@@ -175,10 +175,11 @@ impl Target for Canisters {
     }
 
     /// Modules are not kept by the network; snapshots of ours are.
-    async fn retire(&self, _keep: &[Revision]) -> Result<Vec<String>, TargetError> {
+    async fn retire(&self, keep: &[Revision]) -> Result<Vec<String>, TargetError> {
         let mut deleted = Vec::new();
         for site in self.sites(None).await? {
-            deleted.extend(retire::retire(&site, &self.notes, self.settings.snapshots).await?);
+            let count = self.settings.snapshots;
+            deleted.extend(retire::retire(&site, &self.notes, count, keep).await?);
         }
         Ok(deleted)
     }

@@ -2,6 +2,7 @@
 
 use super::apply_world::{World, says};
 use crate::replica::modules;
+use lastgood::model::state::Revision;
 use serde_json::json;
 
 #[tokio::test]
@@ -70,4 +71,27 @@ async fn as_many_of_ours_are_kept_as_the_settings_say() {
         .collect();
     assert_eq!(left, [theirs, all[2].clone(), all[3].clone()]);
     assert_eq!(world.target().retire(&[]).await.unwrap(), [""; 0]);
+}
+
+/// A way back takes a snapshot of the bad state: that is the newest, and the one of the good state is worth more.
+#[tokio::test]
+async fn after_a_way_back_the_snapshot_of_the_good_state_stays() {
+    let world = World::holding(&modules::good_v1()).await;
+    let [good, bad] = [modules::good_v1(), modules::good_v2()];
+    world.forward(&bad).await.unwrap();
+    world.back(&good).await.unwrap();
+    let keep = [&good, &bad].map(|module| Revision(modules::hash(module)));
+    for keep in [&keep[..], &keep[..1], &[]] {
+        assert_eq!(world.target().retire(keep).await.unwrap(), [""; 0]);
+        let holds: Vec<String> = world
+            .seen()
+            .snapshots
+            .into_iter()
+            .map(|one| one.module_hash)
+            .collect();
+        assert_eq!(holds, [modules::hash(&good), modules::hash(&bad)]);
+    }
+    // The next release makes both superfluous.
+    world.forward(&modules::good_v3()).await.unwrap();
+    assert_eq!(world.target().retire(&[]).await.unwrap().len(), 2);
 }
