@@ -35,7 +35,8 @@ pub(super) enum Load {
 pub(super) struct Chunks {
     /// In order.
     pub(super) hashes: Vec<ChunkHash>,
-    /// The store was empty before: nobody else's chunks are cleared with ours.
+    /// The store had nothing but chunks of this module before, as a run that was killed leaves them: nobody else's are cleared
+    /// with ours.
     clear: bool,
 }
 
@@ -63,9 +64,11 @@ pub(super) async fn prepare(
         return Ok(Load::Whole);
     }
     let before = stored(site).await?;
+    let hashes: Vec<ChunkHash> = module.chunks(CHUNK_BYTES_MAX).map(hash).collect();
+    let ours: BTreeSet<Vec<u8>> = hashes.iter().map(|chunk| chunk.hash.clone()).collect();
     let load = Load::Chunked(Chunks {
-        hashes: module.chunks(CHUNK_BYTES_MAX).map(hash).collect(),
-        clear: before.is_empty(),
+        clear: before.is_subset(&ours),
+        hashes,
     });
     match upload(site, module).await {
         Ok(()) => Ok(load),

@@ -117,6 +117,22 @@ async fn a_chunk_whose_answer_is_lost_is_uploaded_when_it_is_not_there() {
     );
 }
 
+#[tokio::test]
+async fn chunks_that_a_killed_run_left_are_cleared_by_the_next() {
+    let world = World::holding(&modules::good_v1()).await;
+    let large = modules::padded(&modules::good_v2());
+    world.replica.faults(|faults| faults.hang("stop_canister"));
+    tokio::select! {
+        done = world.forward(&large) => panic!("{done:?}"),
+        () = world.called("stop_canister") => (),
+    }
+    world.replica.faults(|faults| faults.clear("stop_canister"));
+    assert_ne!(world.seen().chunks, 0);
+    world.forward(&large).await.unwrap();
+    world.runs(&large);
+    assert_eq!(world.seen().chunks, 0);
+}
+
 /// Killed while `method` is under way, and run again.
 async fn killed(method: &str, again: &str) {
     let mut world = World::holding(&modules::good_v1()).await;
