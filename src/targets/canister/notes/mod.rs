@@ -205,12 +205,13 @@ fn read(path: &Path) -> io::Result<Sheet> {
     Ok(sheet)
 }
 
-/// Whole or not at all: written beside, then renamed.
+/// Whole or not at all: written beside, then renamed. There is no secret in it, and whoever keeps the state directory of a runner
+/// is not always who wrote it.
 fn write(path: &Path, sheet: &Sheet) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(dir)?;
     let mut file = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o600))
+        .permissions(Permissions::from_mode(0o644))
         .tempfile_in(dir)?;
     serde_json::to_writer_pretty(&mut file, sheet)?;
     file.write_all(b"\n")?;

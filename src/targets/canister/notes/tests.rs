@@ -103,7 +103,7 @@ async fn what_one_run_notes_another_finds() {
     world.holds(2, &["01"]);
     assert_eq!(world.told(), [""; 0]);
     let mode = fs::metadata(world.file()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode & 0o777, 0o644);
 }
 
 #[tokio::test]
