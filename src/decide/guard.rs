@@ -77,17 +77,20 @@ fn hazards(hazards: &[Hazard]) -> String {
     text
 }
 
+/// Whether a hazard of a slot is allowed by name (`reinstall`), or by name for this slot (`reinstall:api`).
+pub fn is_allowed(allow: &[String], hazard: &str, slot: &Slot) -> bool {
+    allow.iter().any(|allow| {
+        allow == hazard
+            || allow
+                .strip_prefix(hazard)
+                .and_then(|rest| rest.strip_prefix(':'))
+                .is_some_and(|name| name == slot.0)
+    })
+}
+
 /// Permits a plan whose every hazard is allowed by name. This is the only maker of [`Permitted`].
 pub fn permit(plan: Plan, permission: &Permission) -> Result<Permitted, Refusal> {
-    let allowed = |hazard: &Hazard| {
-        permission.allow.iter().any(|allow| {
-            allow == &hazard.name
-                || allow
-                    .strip_prefix(&hazard.name)
-                    .and_then(|rest| rest.strip_prefix(':'))
-                    .is_some_and(|slot| slot == hazard.slot.0)
-        })
-    };
+    let allowed = |hazard: &Hazard| is_allowed(&permission.allow, &hazard.name, &hazard.slot);
     let refused: Vec<Hazard> = plan
         .hazards
         .iter()

@@ -54,6 +54,7 @@ impl InHand {
             way: self.way,
             emergency: operation.request.verb.is_emergency(),
             on_state_conflict: operation.request.environment.policy.on_state_conflict,
+            allowed: &operation.request.environment.policy.allow,
             story: Some(operation),
         }
     }

@@ -131,6 +131,7 @@ pub(super) fn before_facts(operation: &Operation) -> ReleaseFacts<'_> {
         way: Way::Back,
         emergency: false,
         on_state_conflict: operation.request.environment.policy.on_state_conflict,
+        allowed: &operation.request.environment.policy.allow,
         story: Some(operation),
     }
 }

@@ -135,6 +135,7 @@ pub(crate) fn facts(release: u64) -> ReleaseFacts<'static> {
         way: Way::Back,
         emergency: false,
         on_state_conflict: crate::model::plan::OnStateConflict::Stop,
+        allowed: &[],
         story: None,
     }
 }

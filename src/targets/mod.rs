@@ -272,6 +272,8 @@ pub struct ReleaseFacts<'a> {
     pub emergency: bool,
     /// What is done when the state of a slot does not fit what is put back.
     pub on_state_conflict: OnStateConflict,
+    /// Hazards that the operator allows whether or not the plan has them: `no-snapshot`, `no-snapshot:api`.
+    pub allowed: &'a [String],
     /// Who is told how a change goes.
     pub story: Option<&'a dyn Story>,
 }

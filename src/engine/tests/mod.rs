@@ -171,6 +171,7 @@ fn facts(operation: &Operation, way: Way, emergency: bool) -> ReleaseFacts<'_> {
         way,
         emergency,
         on_state_conflict: crate::model::plan::OnStateConflict::Stop,
+        allowed: &[],
         story: Some(operation),
     }
 }

@@ -86,6 +86,7 @@ async fn pin(
         way: Way::Forward,
         emergency: false,
         on_state_conflict: request.environment.policy.on_state_conflict,
+        allowed: &request.environment.policy.allow,
         story: None,
     };
     let given = |slot: &Slot| {

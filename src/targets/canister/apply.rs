@@ -36,6 +36,8 @@ pub(super) struct Order<'a> {
     pub(super) snapshots: u8,
     /// The operator goes without one where none can be taken.
     pub(super) without_snapshot: bool,
+    /// The operator goes without one where the network refuses to take it.
+    pub(super) may_lack_snapshot: bool,
     pub(super) on_state_conflict: OnStateConflict,
     pub(super) way: Way,
     /// Which command this is, for the notes.
@@ -150,6 +152,7 @@ async fn change(
 ) -> Result<(), TargetError> {
     let site = &order.site;
     let keeps = 0 < order.snapshots && !order.without_snapshot;
+    let mut kept = false;
     if let Some(holds) = found.hash {
         if found.running != Some(Activity::Stopped) {
             if stopped_since.is_none() {
@@ -166,8 +169,9 @@ async fn change(
                     Way::Forward => None,
                     Way::Back => Some(parcel.to),
                 },
+                optional: order.may_lack_snapshot,
             };
-            snapshot::take(site, order.notes, &wish).await?;
+            kept = snapshot::take(site, order.notes, &wish).await?;
         }
     }
     let now = found::certified(site).await?.module_hash;
@@ -187,7 +191,7 @@ async fn change(
                 before: now,
                 parcel,
                 reject,
-                kept: keeps,
+                kept,
             };
             conflict::follow(order, &refused).await
         }

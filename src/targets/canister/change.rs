@@ -8,6 +8,7 @@ use super::hazards::{self, Install};
 use super::interface::Interface;
 use super::module;
 use super::{Canisters, look};
+use crate::decide::guard;
 use crate::model::payload::{Digest, Verified};
 use crate::model::plan::Change;
 use crate::model::state::{Revision, Slot};
@@ -116,6 +117,7 @@ async fn order<'a>(
         when_stopped: canisters.settings.when_stopped,
         snapshots: canisters.settings.snapshots,
         without_snapshot: canisters.goes_without_snapshot(slot),
+        may_lack_snapshot: guard::is_allowed(facts.allowed, NO_SNAPSHOT, slot),
         on_state_conflict: facts.on_state_conflict,
         way: facts.way,
         operation,

@@ -3,6 +3,7 @@
 
 use super::apply::Order;
 use super::call::Reject;
+use super::change::NO_SNAPSHOT;
 use super::found;
 use super::install::{self, Installed, Parcel, PreUpgrade};
 use super::refusal;
@@ -26,7 +27,7 @@ pub(super) struct Refused<'a> {
     pub(super) before: Option<Digest>,
     pub(super) parcel: &'a Parcel,
     pub(super) reject: Reject,
-    /// This change has taken a snapshot of the state as it is, or found that there is no room for one.
+    /// There is a snapshot of the state as it is.
     pub(super) kept: bool,
 }
 
@@ -204,8 +205,12 @@ async fn load(order: &Order<'_>, refused: &Refused<'_>) -> Result<(), TargetErro
             operation: order.operation,
             stopped_since: None,
             spare: Some(wanted),
+            optional: order.may_lack_snapshot,
         };
-        snapshot::take(site, order.notes, &wish).await?;
+        let kept = snapshot::take(site, order.notes, &wish).await?;
+        if !kept && !order.may_lack_snapshot {
+            return Err(no_undo(site, &refused.reject, &proven.id));
+        }
     }
     let now_ns = found::certified(site).await?.time_ns;
     let span = conflict::span(proven.taken_at_ns, now_ns);
@@ -227,14 +232,25 @@ async fn load(order: &Order<'_>, refused: &Refused<'_>) -> Result<(), TargetErro
     }
 }
 
-/// The snapshot to load: one that was noted with the module, else the newest whose module turns out to be it.
+/// What is there would be overwritten, and nothing keeps it.
+fn no_undo(site: &Site<'_>, reject: &Reject, snapshot: &str) -> TargetError {
+    TargetError::Refused {
+        what: format!(
+            "{}; snapshot {snapshot} was not loaded: there is no room for one of the state as it is, which would be lost",
+            unchanged(site, reject)
+        ),
+        allow: Some(NO_SNAPSHOT.to_owned()),
+        next: "delete a snapshot of it that is no longer needed, then run the same command again"
+            .to_owned(),
+    }
+}
+
+/// The snapshot to load: the newest that was noted with the module and is not found to hold another, else the newest whose module
+/// turns out to be it.
 async fn find(order: &Order<'_>, refused: &Refused<'_>) -> Result<Option<Proven>, TargetError> {
     let (site, wanted) = (&order.site, refused.parcel.to);
     let listed = snapshot::list(site).await?;
-    let Choice {
-        proven,
-        to_look_into,
-    } = choose(order, &listed, wanted);
+    let mut candidates = candidates(order, &listed);
     let of = |candidate: &Candidate| {
         let there = listed.iter().find(|one| hex(&one.id) == candidate.id)?;
         Some(Proven {
@@ -243,11 +259,29 @@ async fn find(order: &Order<'_>, refused: &Refused<'_>) -> Result<Option<Proven>
             taken_at_ns: candidate.taken_at_ns,
         })
     };
-    if let Some(proven) = proven {
-        return Ok(of(&proven));
-    }
     let bytes = refused.parcel.module.len() as u64;
-    for candidate in to_look_into {
+    while let Some(noted) = conflict::choose(candidates.clone(), wanted).proven {
+        candidates.retain(|one| one.id != noted.id);
+        let Some(noted) = of(&noted) else {
+            continue;
+        };
+        match snapshot::holds(site, &noted.raw, wanted, bytes).await {
+            Ok(true) => return Ok(Some(noted)),
+            Ok(false) => site.tell(&format!(
+                "snapshot {} holds another module than was noted",
+                noted.id
+            )),
+            // Not every network lets a snapshot be read.
+            Err(error) => {
+                site.tell(&format!(
+                    "could not read snapshot {}: {error}; it was noted with this module",
+                    noted.id
+                ));
+                return Ok(Some(noted));
+            }
+        }
+    }
+    for candidate in conflict::choose(candidates, wanted).to_look_into {
         let Some(unproven) = of(&candidate) else {
             continue;
         };
@@ -262,6 +296,10 @@ async fn find(order: &Order<'_>, refused: &Refused<'_>) -> Result<Option<Proven>
 }
 
 fn choose(order: &Order<'_>, listed: &[Snapshot], wanted: Digest) -> Choice {
+    conflict::choose(candidates(order, listed), wanted)
+}
+
+fn candidates(order: &Order<'_>, listed: &[Snapshot]) -> Vec<Candidate> {
     let noted = order.notes.snapshots(&order.site);
     let candidates = listed.iter().map(|one| {
         let id = hex(&one.id);
@@ -272,5 +310,5 @@ fn choose(order: &Order<'_>, listed: &[Snapshot], wanted: Digest) -> Choice {
             id,
         }
     });
-    conflict::choose(candidates.collect(), wanted)
+    candidates.collect()
 }

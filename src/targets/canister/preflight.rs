@@ -4,12 +4,13 @@
 use super::certified;
 use super::error;
 use super::guard;
-use super::hazards::{self, Install, SNAPSHOTS_MAX, cycles_line};
+use super::hazards::{self, Install, cycles_line};
 use super::module::{self, Module, megabytes};
 use super::observe::{self, Seen, Told};
 use super::site::Site;
+use super::snapshot::{Counted, Own, Room, SNAPSHOTS_MAX};
 use super::wire::{Activity, Status};
-use crate::decide::canister::cycles::{Cycles, Needs, Pays};
+use crate::decide::canister::cycles::{Cycles, Pays};
 use crate::decide::canister::mode::Asked;
 use crate::decide::canister::reject::Step;
 use crate::model::payload::Verified;
@@ -27,8 +28,8 @@ pub(super) struct Examined<'a> {
     pub(super) site: Site<'a>,
     pub(super) payload: Option<&'a Verified>,
     pub(super) asked: Asked,
-    /// Ids of the snapshots that we took of it. `None`: none is to be taken.
-    pub(super) snapshots: Option<Vec<Vec<u8>>>,
+    /// The snapshots that we took of it. `None`: none is to be taken.
+    pub(super) snapshots: Option<Own>,
     /// Fewer days of cycles than this are not ready.
     pub(super) days_min: u32,
 }
@@ -87,13 +88,19 @@ async fn canister(examined: &Examined<'_>) -> Vec<Finding> {
     findings.push(status(site, &seen));
     findings.push(change(examined, &seen, module.as_ref()).await);
     if let Some(status) = seen.status() {
-        findings.push(cycles(examined, status));
+        let counted = match &examined.snapshots {
+            Some(own) if seen.certified.module_hash.is_some() => {
+                Some(hazards::count(site, own).await)
+            }
+            Some(_) | None => None,
+        };
+        let room = counted.as_ref().and_then(|counted| match counted {
+            Ok(Some(counted)) if counted.room != Room::Full => Some(counted),
+            Ok(_) | Err(_) => None,
+        });
+        findings.push(cycles(examined, status, room));
         findings.push(memory(site, status));
-        if let Some(own) = &examined.snapshots
-            && seen.certified.module_hash.is_some()
-        {
-            findings.push(snapshots(site, own).await);
-        }
+        findings.extend(counted.map(|counted| snapshots(site, counted)));
     }
     findings
 }
@@ -201,14 +208,15 @@ async fn change(examined: &Examined<'_>, seen: &Seen, module: Option<&Module>) -
     Finding::ok(&check, format!("{holds} -> {to}: {mode}"))
 }
 
-fn cycles(examined: &Examined<'_>, status: &Status) -> Finding {
+fn cycles(examined: &Examined<'_>, status: &Status, room: Option<&Counted>) -> Finding {
     let site = &examined.site;
     let check = format!("cycles of {}", site.slot);
     let account = observe::account(status);
     let line = cycles_line(&account);
-    let needs = Needs {
-        install: true,
-        snapshot: None,
+    let needs = hazards::needs(status, room);
+    let what = match room {
+        Some(_) => "a snapshot and an upgrade",
+        None => "an upgrade",
     };
     let top_up = || hazards::top_up(site);
     match account.pays(needs) {
@@ -219,7 +227,7 @@ fn cycles(examined: &Examined<'_>, status: &Status) -> Finding {
         }
         Pays::MayFail { missing } => {
             let missing = Cycles(missing);
-            let detail = format!("{line}: about {missing} more would be safe for an upgrade");
+            let detail = format!("{line}: about {missing} more would be safe for {what}");
             Finding::bad(&check, detail, top_up())
         }
         Pays::Enough => match account.days_until_frozen() {
@@ -250,12 +258,12 @@ fn memory(site: &Site<'_>, status: &Status) -> Finding {
     Finding::ok(&format!("memory of {}", site.slot), detail)
 }
 
-async fn snapshots(site: &Site<'_>, own: &[Vec<u8>]) -> Finding {
+fn snapshots(site: &Site<'_>, counted: Result<Option<Counted>, TargetError>) -> Finding {
     let check = format!("snapshots of {}", site.slot);
-    match hazards::count(site, own).await {
+    match counted {
         Ok(Some(counted)) => {
             let detail = format!("{} of {SNAPSHOTS_MAX}, {} ours", counted.all, counted.ours);
-            if SNAPSHOTS_MAX <= counted.all && counted.ours == 0 {
+            if counted.room == Room::Full {
                 let next = format!(
                     "delete one that nobody needs: `icp canister snapshot delete {} ID` or `dfx canister snapshot delete {} ID`",
                     site.id, site.id

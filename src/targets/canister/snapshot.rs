@@ -1,10 +1,14 @@
 //! Snapshots of a canister: taking one, making room for it among our own, and proving what one holds. Which one is loaded is not
 //! decided here, and none is deleted.
 
-use super::call::{self, CallError, Fate, Submitted};
-use super::notes::{Noted, Notes, Place};
+use super::call::{self, CallError, Fate, Reject, Submitted};
+use super::certified::Certified;
+use super::change::NO_SNAPSHOT;
+use super::found;
+use super::notes::{Begun, Noted, Notes, Place, UNKNOWN};
 use super::refusal;
 use super::site::Site;
+use crate::decide::canister::reject;
 use crate::model::payload::{Digest, hex};
 use crate::targets::TargetError;
 use ic_management_canister_types::Snapshot;
@@ -13,7 +17,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// The network keeps this many of a canister.
+/// The network keeps this many of a canister (`MAX_NUMBER_OF_SNAPSHOTS_PER_CANISTER` in `rs/config` of dfinity/ic).
 pub(super) const SNAPSHOTS_MAX: usize = 10;
 
 /// How long a request that nobody has heard of is asked for: the canister is stopped meanwhile.
@@ -21,6 +25,10 @@ const UNHEARD_MAX: Duration = Duration::from_secs(30);
 
 /// How long a snapshot may be under way.
 const UNDER_WAY_MAX: Duration = Duration::from_mins(5);
+
+/// A request is forgotten five minutes after it was sent (interface specification, `ingress_expiry`): what was taken later than
+/// this after it is somebody else's.
+const TAKEN_WITHIN_NS: u64 = 360_000_000_000;
 
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,11 +45,46 @@ pub(super) struct Wish<'a> {
     pub(super) stopped_since: Option<u64>,
     /// The newest snapshot of ours with this module is not replaced: it may be needed.
     pub(super) spare: Option<Digest>,
+    /// The operator goes without one where the network refuses to take it.
+    pub(super) optional: bool,
+}
+
+/// Those that we took of a canister, whether or not they are still there.
+#[derive(Debug, Clone)]
+pub(super) struct Own {
+    pub(super) noted: Vec<Noted>,
+    /// As in [`Wish`].
+    pub(super) spare: Option<Digest>,
+}
+
+/// The snapshots of a canister, counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) all: usize,
+    pub(super) ours: usize,
+    pub(super) room: Room,
+}
+
+impl Own {
+    pub(super) fn count(&self, listed: &[Snapshot]) -> Counted {
+        let ours = ours(self.noted.clone(), listed);
+        Counted {
+            all: listed.len(),
+            ours: ours.len(),
+            room: room(listed.len(), &ours, self.spare),
+        }
+    }
+}
+
+/// What asking for one came to.
+enum Asked {
+    Taken(Snapshot),
+    Rejected(Reject),
 }
 
 /// Where a new snapshot goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Room {
+pub(super) enum Room {
     Free,
     /// In the place of this one of ours.
     Replace(String),
@@ -51,20 +94,23 @@ enum Room {
     Full,
 }
 
-/// Takes a snapshot of module and state, and notes it. One that is there already is not taken again.
+/// Takes a snapshot of module and state, and notes it. One that is there already is not taken again. Answers whether there is one:
+/// there is none where nothing may be replaced, or where it was refused and that is allowed.
 ///
 /// # Errors
-/// When there is none: nothing was changed.
+/// When none could be taken: nothing was changed.
 pub(super) async fn take(
     site: &Site<'_>,
     notes: &Notes,
     wish: &Wish<'_>,
-) -> Result<(), TargetError> {
-    let listed = list(site).await?;
+) -> Result<bool, TargetError> {
+    let (listed, now) = tokio::join!(list(site), found::certified(site));
+    let (listed, now) = (listed?, now?);
+    adopt(site, notes, &listed, &now);
     let ours = ours(notes.snapshots(site), &listed);
     if let Some(reused) = reusable(&listed, &ours, wish) {
         site.tell(&format!("snapshot {reused} is there already"));
-        return Ok(());
+        return Ok(true);
     }
     let replaced = match room(listed.len(), &ours, wish.spare) {
         Room::Free => None,
@@ -73,31 +119,46 @@ pub(super) async fn take(
             site.tell(
                 "took no snapshot: there is room for no more, and the one that could be replaced may be needed",
             );
-            return Ok(());
+            return Ok(false);
         }
         Room::Full => {
-            return Err(TargetError::Refused {
+            let error = TargetError::Refused {
                 what: format!(
                     "{}: it has {} snapshots and none of them was taken here; nothing was changed",
                     site.slot,
                     listed.len()
                 ),
-                allow: Some("no-snapshot".to_owned()),
+                allow: Some(NO_SNAPSHOT.to_owned()),
                 next: "delete a snapshot of it that is no longer needed".to_owned(),
-            });
+            };
+            return without(site, wish, error);
         }
     };
     let replace = replaced
         .as_deref()
         .and_then(|id| listed.iter().find(|one| hex(&one.id) == id))
         .map(|one| one.id.clone());
-    let taken = match site.management().take_snapshot(replace).await {
-        Ok(taken) => taken,
-        Err(CallError::Unknown { why, submitted }) => find(site, &listed, &submitted, &why).await?,
-        Err(error) => {
-            let error = refusal::failed(site, refusal::SNAPSHOT, error);
-            return Err(refusal::adding(error, "nothing was changed"));
+    notes.begins(
+        site,
+        Begun {
+            place: Place::of(site),
+            since_ns: now.time_ns,
+            before: listed.iter().map(|one| hex(&one.id)).collect(),
+            revision: revision(&now, wish.holds),
+            operation: wish.operation.to_owned(),
+        },
+    );
+    let taken = match ask(site, &listed, replace).await? {
+        Asked::Taken(taken) => taken,
+        Asked::Rejected(reject) => {
+            notes.ends(site);
+            return without(site, wish, refused(site, &reject));
         }
+    };
+    // Whatever somebody else did meanwhile: what it holds is noted only when that is sure.
+    let holds = match found::certified(site).await {
+        Ok(after) if after.module_hash == now.module_hash => revision(&now, wish.holds),
+        Ok(_) | Err(_) => UNKNOWN.to_owned(),
     };
     let id = hex(&taken.id);
     site.tell(&match &replaced {
@@ -107,12 +168,101 @@ pub(super) async fn take(
     let noted = Noted {
         place: Place::of(site),
         id,
-        revision: wish.holds.to_string(),
+        revision: holds,
         taken_at_ns: taken.taken_at_timestamp,
         operation: wish.operation.to_owned(),
     };
     notes.took(site, noted, replaced.as_deref());
-    Ok(())
+    Ok(true)
+}
+
+/// What a snapshot of now is noted with.
+fn revision(now: &Certified, holds: Digest) -> String {
+    if now.module_hash == Some(holds) {
+        holds.to_string()
+    } else {
+        UNKNOWN.to_owned()
+    }
+}
+
+/// None could be taken: whether that ends the change.
+fn without(site: &Site<'_>, wish: &Wish<'_>, error: TargetError) -> Result<bool, TargetError> {
+    if wish.optional {
+        site.tell(&format!("{error}; going on without one, as is allowed"));
+        return Ok(false);
+    }
+    Err(error)
+}
+
+fn refused(site: &Site<'_>, reject: &Reject) -> TargetError {
+    let error = refusal::rejected(site, refusal::SNAPSHOT, reject);
+    match refusal::adding(error, "nothing was changed") {
+        TargetError::Refused { what, next, .. }
+            if !reject::is_not_controller(reject.code.as_deref(), &reject.message) =>
+        {
+            TargetError::Refused {
+                what,
+                allow: Some(NO_SNAPSHOT.to_owned()),
+                next,
+            }
+        }
+        other => other,
+    }
+}
+
+/// Asks for one, and finds out what became of it.
+async fn ask(
+    site: &Site<'_>,
+    listed: &[Snapshot],
+    replace: Option<Vec<u8>>,
+) -> Result<Asked, TargetError> {
+    match site.management().take_snapshot(replace).await {
+        Ok(taken) => Ok(Asked::Taken(taken)),
+        Err(CallError::Rejected { reject, .. }) => Ok(Asked::Rejected(reject)),
+        Err(CallError::Unknown { why, submitted }) => find(site, listed, &submitted, &why).await,
+        Err(error) => {
+            let error = refusal::failed(site, refusal::SNAPSHOT, error);
+            Err(refusal::adding(error, "nothing was changed"))
+        }
+    }
+}
+
+/// A run that was killed after it had asked for a snapshot has left one that nobody noted.
+fn adopt(site: &Site<'_>, notes: &Notes, listed: &[Snapshot], now: &Certified) {
+    let Some(begun) = notes.begun(site) else {
+        return;
+    };
+    let Some(left) = left_behind(&begun, listed) else {
+        notes.ends(site);
+        return;
+    };
+    let id = hex(&left.id);
+    site.tell(&format!(
+        "snapshot {id} was taken by an earlier run that did not come to its end"
+    ));
+    let same = now.module_hash.map(|hash| hash.to_string()) == Some(begun.revision.clone());
+    let noted = Noted {
+        place: begun.place,
+        id,
+        revision: if same {
+            begun.revision
+        } else {
+            UNKNOWN.to_owned()
+        },
+        taken_at_ns: left.taken_at_timestamp,
+        operation: begun.operation,
+    };
+    notes.took(site, noted, None);
+}
+
+/// The one that has come since, while the request could still be heard. Of two, nobody can say which is ours.
+fn left_behind<'a>(begun: &Begun, listed: &'a [Snapshot]) -> Option<&'a Snapshot> {
+    let within = begun.since_ns..=begun.since_ns.saturating_add(TAKEN_WITHIN_NS);
+    let mut new = listed.iter().filter(|one| {
+        within.contains(&one.taken_at_timestamp) && !begun.before.contains(&hex(&one.id))
+    });
+    let only = new.next()?;
+    new.next().is_none().then_some(only)
 }
 
 /// Every snapshot of a canister.
@@ -188,19 +338,16 @@ async fn find(
     before: &[Snapshot],
     submitted: &Submitted,
     why: &str,
-) -> Result<Snapshot, TargetError> {
+) -> Result<Asked, TargetError> {
     let begun = Instant::now();
     let mut bound = UNHEARD_MAX;
     loop {
         match call::outcome(site.network, site.id, submitted).await {
             Ok((Fate::Replied(bytes), _)) => match candid::decode_one(&bytes) {
-                Ok(taken) => return Ok(taken),
+                Ok(taken) => return Ok(Asked::Taken(taken)),
                 Err(_unreadable) => break,
             },
-            Ok((Fate::Rejected(reject), _)) => {
-                let error = refusal::rejected(site, refusal::SNAPSHOT, &reject);
-                return Err(refusal::adding(error, "nothing was changed"));
-            }
+            Ok((Fate::Rejected(reject), _)) => return Ok(Asked::Rejected(reject)),
             Ok((Fate::Forgotten, _)) => break,
             Ok((Fate::UnderWay, _)) => bound = UNDER_WAY_MAX,
             Ok((Fate::Unheard, _)) | Err(_) => (),
@@ -214,7 +361,7 @@ async fn find(
     new.retain(|one| before.iter().all(|old| old.id != one.id));
     match new.pop() {
         // Of two, one is somebody else's, and nobody can say which.
-        Some(taken) if new.is_empty() => Ok(taken),
+        Some(taken) if new.is_empty() => Ok(Asked::Taken(taken)),
         Some(_) | None => Err(TargetError::Unreachable {
             what: format!(
                 "{}: could not take a snapshot: {why}; nothing else was changed",
@@ -283,6 +430,31 @@ mod tests {
         assert_eq!(found, ["03", "01"]);
     }
 
+    #[test]
+    fn what_a_killed_run_left_is_the_only_one_that_came_in_its_time() {
+        #[track_caller]
+        fn check(listed: &[Snapshot], expected: Option<u8>) {
+            let begun = Begun {
+                place: noted("", 1, 0).place,
+                since_ns: 50,
+                before: vec!["01".to_owned()],
+                revision: digest(1).to_string(),
+                operation: "op".to_owned(),
+            };
+            let found = left_behind(&begun, listed).map(|one| one.id.clone());
+            assert_eq!(found, expected.map(|id| vec![id]));
+        }
+        check(&[], None);
+        check(&[snapshot(1, 60)], None);
+        check(&[snapshot(1, 10), snapshot(2, 60)], Some(2));
+        check(&[snapshot(2, 49)], None);
+        check(&[snapshot(2, 60), snapshot(3, 70)], None);
+        let later = 50 + TAKEN_WITHIN_NS;
+        check(&[snapshot(2, later)], Some(2));
+        check(&[snapshot(2, later + 1)], None);
+        check(&[snapshot(2, 60), snapshot(3, later + 1)], Some(2));
+    }
+
     #[track_caller]
     fn check_reuse(
         listed: &[Snapshot],
@@ -295,6 +467,7 @@ mod tests {
             operation: "op",
             stopped_since: since,
             spare: None,
+            optional: false,
         };
         assert_eq!(reusable(listed, ours, &wish), expected);
     }

@@ -6,12 +6,13 @@ use super::module::{self, Facts};
 use super::preflight::{self, Examined};
 use super::settings::WhenStopped;
 use super::site::Site;
+use super::snapshot::Own;
 use super::{
     Canisters, Member, ask, attend, change, evidence, guard, logs, observe, release, retire,
 };
 use crate::decide::canister::mode::Asked;
 use crate::decide::canister::standing;
-use crate::model::payload::{Measured, Payloads, Verified};
+use crate::model::payload::{Digest, Measured, Payloads, Verified};
 use crate::model::plan::{Change, Hazard, PermittedChange, Plan};
 use crate::model::probe::{Ask, Question};
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
@@ -116,7 +117,13 @@ impl Target for Canisters {
                 Change::Install { .. } => Planned::Install(Install {
                     module: modules.get(slot),
                     asked: self.member(slot)?.1.asked(),
-                    snapshots: self.own_snapshots(&site),
+                    snapshots: self.own_snapshots(
+                        &site,
+                        match facts.way {
+                            Way::Forward => None,
+                            Way::Back => change.to().0.parse().ok(),
+                        },
+                    ),
                 }),
             };
             prospects.push(Prospect {
@@ -157,7 +164,7 @@ impl Target for Canisters {
                 site: *site,
                 payload: payloads.of(site.slot),
                 asked: member.asked(),
-                snapshots: self.own_snapshots(site),
+                snapshots: self.own_snapshots(site, None),
                 days_min: self.settings.cycles_days_min,
             })
             .collect();
@@ -238,9 +245,12 @@ impl Canisters {
         self.modules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ids of the snapshots that we took of a canister; `None`: none is to be taken.
-    fn own_snapshots(&self, site: &Site<'_>) -> Option<Vec<Vec<u8>>> {
-        (0 < self.settings.snapshots).then(|| self.notes.ids(site))
+    /// The snapshots that we took of a canister; `None`: none is to be taken. `spare`: the newest with this module stays.
+    fn own_snapshots(&self, site: &Site<'_>, spare: Option<Digest>) -> Option<Own> {
+        (0 < self.settings.snapshots).then(|| Own {
+            noted: self.notes.snapshots(site),
+            spare,
+        })
     }
 
     fn note_hazards(&self, hazards: &[Hazard]) {

@@ -257,6 +257,7 @@ async fn revisions_come_from_the_manifest_or_as_the_settings_say() {
         way: Way::Back,
         emergency: false,
         on_state_conflict: crate::model::plan::OnStateConflict::Stop,
+        allowed: &[],
         story: None,
     };
     for (from, expected) in [

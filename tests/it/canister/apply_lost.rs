@@ -3,6 +3,7 @@
 use super::apply_world::{World, says};
 use crate::replica::{Fault, modules};
 use serde_json::json;
+use std::time::Duration;
 
 /// One fault of one method, and the changes that are asked for then.
 async fn check(method: &str, fault: Fault, changes: &str) {
@@ -156,6 +157,32 @@ async fn a_killed_run_is_finished_by_running_again() {
     killed("stop_canister", "stop take install start").await;
     killed("take_canister_snapshot", "take install start").await;
     killed("install_code", "install start").await;
+}
+
+#[tokio::test]
+async fn a_snapshot_that_a_killed_run_did_not_note_is_adopted() {
+    let world = World::holding(&modules::good_v1()).await;
+    let answer = Duration::from_mins(10);
+    world.replica.faults(|faults| {
+        faults.once("take_canister_snapshot", Fault::DelayAnswer(answer));
+    });
+    let module = modules::good_v2();
+    let taken = async {
+        while world.seen().snapshots.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        done = world.forward(&module) => panic!("{done:?}"),
+        () = taken => (),
+    }
+    world.forward(&module).await.unwrap();
+    world.runs(&module);
+    assert_eq!(world.changes(), "install start");
+    let taken = world.seen().snapshots[0].id.clone();
+    world.forward(&modules::good_v3()).await.unwrap();
+    let deleted = world.target().retire(&[]).await.unwrap();
+    assert_eq!(deleted, [format!("snapshot {taken} of api")]);
 }
 
 #[tokio::test]

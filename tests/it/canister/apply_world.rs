@@ -132,6 +132,7 @@ impl World {
             way,
             emergency: false,
             on_state_conflict: self.policy,
+            allowed: &self.allow,
             story: Some(&self.told),
         }
     }

@@ -206,6 +206,28 @@ async fn what_does_not_hold_has_a_next_action() {
 }
 
 #[tokio::test]
+async fn a_snapshot_is_priced_beside_the_upgrade() {
+    let world = World::new().await;
+    let limit = world
+        .replica
+        .change(world.id, |canister| canister.freezing_limit());
+    world.replica.change(world.id, |canister| {
+        canister.cycles = limit + 301_000_000_000;
+    });
+    for (snapshots, expected) in [(1, Some("a snapshot and an upgrade")), (0, None)] {
+        let more = json!({ "snapshots": snapshots, "cycles-days-min": 0 });
+        let target = world.target(&more);
+        let findings = target.preflight(&world.verified(&modules::good_v2())).await;
+        let found = find(&findings, "cycles of api");
+        assert_eq!(found.ok, expected.is_none(), "{found:?}");
+        assert!(
+            found.detail.contains(expected.unwrap_or_default()),
+            "{found:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_same_module_leaves_nothing_to_do() {
     let world = World::new().await;
     let target = world.target(&json!({}));

@@ -180,6 +180,7 @@ pub(super) fn facts() -> ReleaseFacts<'static> {
         way: Way::Back,
         emergency: false,
         on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
+        allowed: &[],
         story: None,
     }
 }

@@ -136,6 +136,7 @@ fn facts(manifest: Option<&Release>, way: Way) -> ReleaseFacts<'_> {
         way,
         emergency: false,
         on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
+        allowed: &[],
         story: None,
     }
 }

@@ -26,6 +26,7 @@ async fn hazards(target: &dyn Target, slot: &str) -> Vec<Hazard> {
         way: Way::Back,
         emergency: false,
         on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
+        allowed: &[],
         story: None,
     };
     target.hazards(&plan, &facts).await.unwrap()

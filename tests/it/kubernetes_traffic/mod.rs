@@ -86,6 +86,7 @@ fn facts<'a>(told: &'a Told, manifest: Option<&'a Release>) -> ReleaseFacts<'a> 
         way: Way::Back,
         emergency: false,
         on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
+        allowed: &[],
         story: Some(told),
     }
 }

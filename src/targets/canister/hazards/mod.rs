@@ -9,6 +9,7 @@ use super::error;
 use super::module::Facts;
 use super::observe::{self, Seen, Told};
 use super::site::Site;
+use super::snapshot::{Counted, Own, Room};
 use super::wire::Status;
 use crate::decide::canister::cycles::{Cycles, Needs, Pays, Snapshot};
 use crate::decide::canister::mode::{self, Asked, Mode, Persistence};
@@ -18,9 +19,6 @@ use crate::model::plan::Hazard;
 use crate::targets::{TargetError, Way};
 use futures_util::stream::{self, StreamExt as _};
 pub(super) use story::{cycles_line, top_up};
-
-/// Snapshots that a canister can have (`MAX_NUMBER_OF_SNAPSHOTS_PER_CANISTER` in `rs/config` of dfinity/ic).
-pub(super) const SNAPSHOTS_MAX: usize = 10;
 
 /// The custom section by which modules of the two kinds of persistence are told apart.
 const ENHANCED: &str = "enhanced-orthogonal-persistence";
@@ -49,8 +47,8 @@ pub(super) struct Install<'a> {
     /// What the module is like. `None`: it is not at hand.
     pub(super) module: Option<&'a Facts>,
     pub(super) asked: Asked,
-    /// Ids of the snapshots that we took of this canister. `None`: none is to be taken.
-    pub(super) snapshots: Option<Vec<Vec<u8>>>,
+    /// The snapshots that we took of this canister. `None`: none is to be taken.
+    pub(super) snapshots: Option<Own>,
 }
 
 /// Looks at every canister that a plan would change, and tells their stories in the order of the plan.
@@ -177,7 +175,7 @@ async fn look_at_install(
     }
     let room = counted.and_then(|counted| snapshot_room(site, counted, found));
     if let Some(status) = seen.status() {
-        let needs = needs(status, room);
+        let needs = needs(status, room.as_ref());
         let without = Needs {
             install: true,
             snapshot: None,
@@ -223,26 +221,10 @@ pub(super) fn mode(installed: Option<Persistence>, install: &Install<'_>) -> Mod
     mode::decide(installed, new, install.asked)
 }
 
-/// The snapshots of a canister, counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counted {
-    pub(super) all: usize,
-    pub(super) ours: usize,
-}
-
 /// Counts the snapshots of a canister. `None`: this network has none at all.
-pub(super) async fn count(
-    site: &Site<'_>,
-    own: &[Vec<u8>],
-) -> Result<Option<Counted>, TargetError> {
+pub(super) async fn count(site: &Site<'_>, own: &Own) -> Result<Option<Counted>, TargetError> {
     match site.management().snapshots().await {
-        Ok(list) => Ok(Some(Counted {
-            all: list.len(),
-            ours: list
-                .iter()
-                .filter(|snapshot| own.contains(&snapshot.id))
-                .count(),
-        })),
+        Ok(listed) => Ok(Some(own.count(&listed))),
         Err(error) if is_unknown(&error) => Ok(None),
         Err(error) => Err(error::failed(error, site, Step::Snapshot)),
     }
@@ -266,27 +248,37 @@ fn snapshot_room(site: &Site<'_>, counted: Option<Counted>, found: &mut Found) -
         );
         return None;
     };
-    if SNAPSHOTS_MAX <= counted.all && counted.ours == 0 {
-        found.hazard(
-            site,
-            "no-snapshot",
-            format!(
-                "it has {} snapshots, as many as it may, and none is ours: the state of now could not be brought back",
+    match counted.room {
+        Room::Free | Room::Replace(_) => Some(counted),
+        // What is put back may need it, and is more urgent than a snapshot of what is bad.
+        Room::Spared => {
+            found.lines.push(format!(
+                "it has {} snapshots, as many as it may, and the one of ours may be needed: none is taken of the state of now, and none is loaded over it unless `no-snapshot` is allowed",
                 counted.all
-            ),
-        );
-        return None;
+            ));
+            None
+        }
+        Room::Full => {
+            found.hazard(
+                site,
+                "no-snapshot",
+                format!(
+                    "it has {} snapshots, as many as it may, and none is ours: the state of now could not be brought back",
+                    counted.all
+                ),
+            );
+            None
+        }
     }
-    Some(counted)
 }
 
 /// What an upgrade with a snapshot takes.
-fn needs(status: &Status, room: Option<Counted>) -> Needs {
+pub(super) fn needs(status: &Status, room: Option<&Counted>) -> Needs {
     Needs {
         install: true,
         snapshot: room.map(|counted| Snapshot {
             bytes: without_snapshots(status, counted.all),
-            replaces: 0 < counted.ours,
+            replaces: matches!(counted.room, Room::Replace(_)),
         }),
     }
 }

@@ -2,7 +2,9 @@
 //! which canisters we stopped. One file in the state directory. What is deleted or started because of it is not decided here.
 
 use super::site::Site;
+use crate::model::payload::hex;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,6 +18,9 @@ const BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 const VERSION: u32 = 1;
 
+/// In the place of the revision of a snapshot whose module is not sure.
+pub(super) const UNKNOWN: &str = "unknown";
+
 /// The notes of all canisters, in one file.
 #[derive(Debug)]
 pub(super) struct Notes {
@@ -27,7 +32,7 @@ pub(super) struct Notes {
 /// A canister, wherever the same name may lead to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
-    /// Address of the network.
+    /// SHA-256 of the root key of the network, by whatever address it is reached. In notes of old: an address.
     pub(super) network: String,
     pub(super) canister: String,
 }
@@ -40,7 +45,7 @@ pub(super) struct Noted {
     pub(super) place: Place,
     /// Hex.
     pub(super) id: String,
-    /// Of the module that it holds.
+    /// Of the module that it holds; [`UNKNOWN`] when that is not sure.
     pub(super) revision: String,
     /// Nanoseconds since 1970 by the network's clock.
     pub(super) taken_at_ns: u64,
@@ -58,6 +63,21 @@ struct Stopped {
     operation: String,
 }
 
+/// A snapshot that is about to be taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Begun {
+    #[serde(flatten)]
+    pub(super) place: Place,
+    /// Nanoseconds since 1970 by the network's clock, right before.
+    pub(super) since_ns: u64,
+    /// Ids of those that there were.
+    pub(super) before: Vec<String>,
+    /// Of the module that was installed.
+    pub(super) revision: String,
+    pub(super) operation: String,
+}
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Sheet {
     version: u32,
@@ -65,14 +85,22 @@ struct Sheet {
     snapshots: Vec<Noted>,
     #[serde(default)]
     stopped: Vec<Stopped>,
+    #[serde(default)]
+    begun: Vec<Begun>,
 }
 
 impl Place {
     pub(super) fn of(site: &Site<'_>) -> Self {
         Self {
-            network: site.network.url.to_string(),
+            network: hex(&Sha256::digest(site.network.agent.read_root_key())),
             canister: site.id.to_text(),
         }
+    }
+
+    fn is_of(&self, site: &Site<'_>) -> bool {
+        let old = || self.network == site.network.url.as_str();
+        let here = Self::of(site);
+        self.canister == here.canister && (self.network == here.network || old())
     }
 }
 
@@ -86,24 +114,37 @@ impl Notes {
 
     /// The snapshots of a canister that we took. Notes that cannot be read are told of, and count as none.
     pub(super) fn snapshots(&self, site: &Site<'_>) -> Vec<Noted> {
-        let place = Place::of(site);
         let mut noted = self.read_or_tell(site).snapshots;
-        noted.retain(|one| one.place == place);
+        noted.retain(|one| one.place.is_of(site));
         noted
-    }
-
-    /// The ids of these snapshots, as the network writes them.
-    pub(super) fn ids(&self, site: &Site<'_>) -> Vec<Vec<u8>> {
-        let noted = self.snapshots(site).into_iter();
-        noted.filter_map(|noted| bytes(&noted.id)).collect()
     }
 
     /// Since when a canister is stopped by us.
     pub(super) fn stopped_since(&self, site: &Site<'_>) -> Option<u64> {
-        let place = Place::of(site);
         let sheet = self.read_or_tell(site);
-        let stopped = sheet.stopped.iter().find(|one| one.place == place);
+        let stopped = sheet.stopped.iter().find(|one| one.place.is_of(site));
         stopped.map(|one| one.since_ns)
+    }
+
+    /// The snapshot that was about to be taken when an earlier run ended.
+    pub(super) fn begun(&self, site: &Site<'_>) -> Option<Begun> {
+        let begun = self.read_or_tell(site).begun;
+        begun.into_iter().find(|one| one.place.is_of(site))
+    }
+
+    /// Notes that a snapshot is about to be taken.
+    pub(super) fn begins(&self, site: &Site<'_>, begun: Begun) {
+        self.change(site, |sheet| {
+            sheet.begun.retain(|one| !one.place.is_of(site));
+            sheet.begun.push(begun);
+        });
+    }
+
+    /// Notes that none was taken.
+    pub(super) fn ends(&self, site: &Site<'_>) {
+        self.change(site, |sheet| {
+            sheet.begun.retain(|one| !one.place.is_of(site));
+        });
     }
 
     /// Notes a snapshot; one that it took the place of is forgotten.
@@ -111,16 +152,16 @@ impl Notes {
         self.change(site, |sheet| {
             sheet
                 .snapshots
-                .retain(|one| one.place != noted.place || Some(one.id.as_str()) != instead_of);
+                .retain(|one| !one.place.is_of(site) || Some(one.id.as_str()) != instead_of);
             sheet.snapshots.push(noted);
+            sheet.begun.retain(|one| !one.place.is_of(site));
         });
     }
 
     /// Forgets every snapshot of a canister that is not among these.
     pub(super) fn keep_only(&self, site: &Site<'_>, ids: &[String]) {
-        let place = Place::of(site);
         self.change(site, |sheet| {
-            let kept = |one: &Noted| one.place != place || ids.contains(&one.id);
+            let kept = |one: &Noted| !one.place.is_of(site) || ids.contains(&one.id);
             sheet.snapshots.retain(kept);
         });
     }
@@ -129,7 +170,7 @@ impl Notes {
     pub(super) fn stops(&self, site: &Site<'_>, since_ns: u64, operation: &str) {
         let place = Place::of(site);
         self.change(site, |sheet| {
-            sheet.stopped.retain(|one| one.place != place);
+            sheet.stopped.retain(|one| !one.place.is_of(site));
             sheet.stopped.push(Stopped {
                 place,
                 since_ns,
@@ -140,9 +181,10 @@ impl Notes {
 
     /// Notes that a canister runs again.
     pub(super) fn started(&self, site: &Site<'_>) {
-        let place = Place::of(site);
         if self.stopped_since(site).is_some() {
-            self.change(site, |sheet| sheet.stopped.retain(|one| one.place != place));
+            self.change(site, |sheet| {
+                sheet.stopped.retain(|one| !one.place.is_of(site));
+            });
         }
     }
 
@@ -173,13 +215,6 @@ impl Notes {
             Sheet::default()
         })
     }
-}
-
-/// What hex digits say; `None` when they are none.
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    let pairs = hex.as_bytes().chunks(2);
-    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.map(byte).collect()
 }
 
 /// Nothing that was noted is worth ending a change for.

@@ -18,6 +18,18 @@ impl Story for Told {
     }
 }
 
+async fn network(url: &str) -> Network {
+    Network::connect(
+        "local",
+        &url.parse().unwrap(),
+        &RootKey::Mainnet,
+        Arc::new(AnonymousIdentity),
+        &crate::net::Settings::default(),
+    )
+    .await
+    .unwrap()
+}
+
 struct World {
     dir: TempDir,
     network: Network,
@@ -27,15 +39,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let network = Network::connect(
-            "local",
-            &"http://127.0.0.1:1".parse().unwrap(),
-            &RootKey::Mainnet,
-            Arc::new(AnonymousIdentity),
-            &crate::net::Settings::default(),
-        )
-        .await
-        .unwrap();
+        let network = network("http://127.0.0.1:1").await;
         Self {
             dir: tempfile::tempdir().unwrap(),
             network,
@@ -150,4 +154,29 @@ async fn notes_that_cannot_be_written_end_nothing() {
             .any(|text| text.contains("could not be written")),
         "{told:?}"
     );
+}
+
+#[tokio::test]
+async fn a_network_is_the_same_by_another_address() {
+    let mut world = World::new().await;
+    world.took(1, "01", None);
+    world.network = network("http://localhost:1").await;
+    world.holds(1, &["01"]);
+    world.network.agent.set_root_key(vec![1, 2, 3]);
+    world.holds(1, &[]);
+}
+
+#[tokio::test]
+async fn notes_of_old_name_the_address() {
+    let world = World::new().await;
+    let site = world.site(1);
+    let canister = site.id.to_text();
+    let old = format!(
+        r#"{{"version":1,"snapshots":[{{"network":"http://127.0.0.1:1/","canister":"{canister}","id":"01","revision":"sha256:00","taken-at-ns":1,"operation":"op"}}]}}"#
+    );
+    fs::write(world.file(), old).unwrap();
+    world.holds(1, &["01"]);
+    world.took(1, "02", Some("01"));
+    world.holds(1, &["02"]);
+    assert_eq!(world.told(), [""; 0]);
 }

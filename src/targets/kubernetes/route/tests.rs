@@ -141,6 +141,7 @@ fn facts(manifest: Option<&Release>) -> ReleaseFacts<'_> {
         way: Way::Back,
         emergency: false,
         on_state_conflict: crate::model::plan::OnStateConflict::Stop,
+        allowed: &[],
         story: None,
     }
 }
