@@ -202,7 +202,7 @@ mod tests {
     fn looks_are_many_in_a_short_time_and_bounded_in_a_long_one() {
         let every = |seconds: u64| {
             let judged = standing::Rules {
-                traps_max: 0,
+                traps_max: 3,
                 cycles_days_min: 7,
                 may_be_stopped: false,
             };

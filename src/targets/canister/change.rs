@@ -43,13 +43,19 @@ pub(super) async fn carry_out(
         canisters.baselines.keep(slot, baseline);
         found
     };
-    let from = match change {
-        Change::Start { .. } => return apply::start(&order, &looking.await?, to).await,
-        Change::Install { from, .. } => from.as_ref(),
+    let changed = match change {
+        Change::Start { .. } => apply::start(&order, &looking.await?, to).await,
+        Change::Install { from, .. } => {
+            let from = from.as_ref().map(|revision| digest(slot, revision));
+            let from = from.transpose()?;
+            let (found, new) = tokio::join!(looking, new(canisters, &order, from, to, payload));
+            apply::install(&order, found?, from, new?).await
+        }
     };
-    let from = from.map(|revision| digest(slot, revision)).transpose()?;
-    let (found, new) = tokio::join!(looking, new(canisters, &order, from, to, payload));
-    apply::install(&order, found?, from, new?).await
+    // The module of before ran, and may have trapped, until it was stopped.
+    let ended = look::baseline(&order.site, secrets).await;
+    canisters.baselines.ended(slot, ended);
+    changed
 }
 
 /// What is put in place of `from`: the module, how it goes in, and its argument.

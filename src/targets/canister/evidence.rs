@@ -4,10 +4,10 @@
 use super::call::CallError;
 use super::certified::{self, Certified};
 use super::logs;
-use super::look::number;
+use super::look::{Baselines, number};
 use super::site::Site;
 use super::wire::{Activity, Status};
-use crate::decide::canister::standing::{Line, cycles};
+use crate::decide::canister::standing::{Line, Supply, cycles};
 use crate::model::secret::Secret;
 use crate::targets::process::mask;
 use candid::{Nat, Principal};
@@ -27,15 +27,20 @@ const CONTROLLERS_MAX: usize = 50;
 const CANISTERS_MAX: usize = 200;
 
 /// Name and text of one file each: `user_service.txt`. What could not be had is said in its place.
-pub(super) async fn gather(sites: &[Site<'_>], secrets: &[Secret]) -> Vec<(String, String)> {
+/// The cycles are noted, so that a later look can tell how fast they went before a change.
+pub(super) async fn gather(
+    sites: &[Site<'_>],
+    baselines: &Baselines,
+    secrets: &[Secret],
+) -> Vec<(String, String)> {
     let files = sites
         .iter()
         .take(CANISTERS_MAX)
-        .map(|site| one(site, secrets));
+        .map(|site| one(site, baselines, secrets));
     join_all(files).await
 }
 
-async fn one(site: &Site<'_>, secrets: &[Secret]) -> (String, String) {
+async fn one(site: &Site<'_>, baselines: &Baselines, secrets: &[Secret]) -> (String, String) {
     let management = site.management();
     let (certified, controllers, status, snapshots, lines) = tokio::join!(
         bounded(certified::read(site.network, site.id)),
@@ -44,6 +49,13 @@ async fn one(site: &Site<'_>, secrets: &[Secret]) -> (String, String) {
         bounded(management.snapshots()),
         bounded(logs::read(site, secrets)),
     );
+    if let (Ok(Some(certified)), Ok(status)) = (&certified, &status) {
+        let supply = Supply {
+            time_ns: certified.time_ns,
+            cycles: number(&status.cycles),
+        };
+        baselines.earlier(site.slot, supply);
+    }
     let parts = [
         format!(
             "canister: {} ({})\nnetwork: {}\n",

@@ -7,7 +7,8 @@ use super::logs;
 use super::observe::Told as Answered;
 use super::site::Site;
 use super::wire::{Activity, Status as Answer};
-use crate::decide::canister::standing::{Baseline, Look, Module, Since, Status, Told};
+use crate::decide::canister::reject::is_out_of_cycles;
+use crate::decide::canister::standing::{Baseline, Look, Module, Since, Status, Supply, Told};
 use crate::model::secret::Secret;
 use crate::model::state::{Phase, Revision, Slot};
 use candid::Nat;
@@ -18,6 +19,9 @@ use tokio::time::timeout;
 
 /// A change is not held up for longer by the look before it.
 const BASELINE_MAX: Duration = Duration::from_secs(15);
+
+/// The reject class of what may go well when it is asked again (`SYS_TRANSIENT` of the interface specification).
+const SYS_TRANSIENT: u8 = 2;
 
 /// A look, and what of it could not be had although the rest was.
 #[derive(Debug)]
@@ -91,7 +95,13 @@ pub(super) fn just_now(site: &Site<'_>) -> Option<Answer> {
 fn told(error: CallError, secrets: &[Secret]) -> Result<Told, CallError> {
     match &error {
         // The call is paid for by the canister that it is about.
-        CallError::Rejected { reject, .. } if reject.is("IC0207") => Ok(Told::OutOfCycles),
+        CallError::Rejected { reject, .. }
+            if is_out_of_cycles(reject.code.as_deref(), &reject.message) =>
+        {
+            Ok(Told::OutOfCycles)
+        }
+        // The subnet is busy: no answer, and the next look may have one.
+        CallError::Rejected { reject, .. } if reject.class == SYS_TRANSIENT => Err(error),
         CallError::Rejected { .. } | CallError::Unreadable(_) => {
             Ok(Told::Unread(logs::shown(&error.to_string(), secrets)))
         }
@@ -125,8 +135,8 @@ pub(super) fn number(nat: &Nat) -> u128 {
     u128::try_from(&nat.0).unwrap_or(u128::MAX)
 }
 
-/// How a canister was before its change: traps of then do not count, and an old debt is no fault of the release. `None`: it
-/// could not be looked at; then the first look after the change is what is compared with.
+/// How a canister is right before its change, or right after it: traps of until then do not count, and an old debt is no fault
+/// of the release. `None`: it could not be looked at; then the first look after the change is what is compared with.
 pub(super) async fn baseline(
     site: &Site<'_>,
     known_status: Option<Answer>,
@@ -135,53 +145,80 @@ pub(super) async fn baseline(
     match timeout(BASELINE_MAX, take(site, known_status, secrets)).await {
         Ok(Ok(taken)) => Some(Baseline::of(&taken.look)),
         Ok(Err(error)) => {
-            tracing::debug!(slot = %site.slot, %error, "no look before the change");
+            tracing::debug!(slot = %site.slot, %error, "no look to compare with");
             None
         }
         Err(_elapsed) => {
-            tracing::debug!(slot = %site.slot, "no look before the change in time");
+            tracing::debug!(slot = %site.slot, "no look to compare with in time");
             None
         }
     }
 }
 
-/// The looks from before the changes of this command.
+/// The looks from around the changes of this command.
 #[derive(Debug, Default)]
-pub(super) struct Baselines(Mutex<BTreeMap<Slot, Since>>);
+pub(super) struct Baselines(Mutex<BTreeMap<Slot, Kept>>);
+
+/// What is kept of one canister.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Before anything was changed.
+    earlier: Option<Supply>,
+    since: Option<Since>,
+}
 
 impl Baselines {
+    fn with<T>(&self, slot: &Slot, act: impl FnOnce(&mut Kept) -> T) -> T {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        act(all.entry(slot.clone()).or_default())
+    }
+
+    /// Notes the cycles of some time before a change: with those of the baseline they say how fast they go.
+    pub(super) fn earlier(&self, slot: &Slot, supply: Supply) {
+        self.with(slot, |kept| kept.earlier = Some(supply));
+    }
+
     /// Keeps how a canister was right before a change; that of an earlier change is forgotten. `None`: nothing is known of it.
     pub(super) fn keep(&self, slot: &Slot, baseline: Option<Baseline>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match baseline {
-            Some(baseline) => {
-                let since = Since {
-                    baseline,
-                    rejected: Vec::new(),
-                };
-                all.insert(slot.clone(), since);
+        self.with(slot, |kept| {
+            kept.since = baseline.map(|baseline| Since {
+                baseline,
+                ended: None,
+                earlier: kept.earlier,
+                rejected: Vec::new(),
+            });
+        });
+    }
+
+    /// Keeps how it was when the change had ended, well or not: only what comes after it is held against what is in place.
+    pub(super) fn ended(&self, slot: &Slot, ended: Option<Baseline>) {
+        self.with(slot, |kept| {
+            if let Some(since) = &mut kept.since {
+                since.ended = ended;
             }
-            None => drop(all.remove(slot)),
-        }
+        });
     }
 
     /// Notes the message of an install that the network rejected: its trap is in the log, and is not held against what runs.
     pub(super) fn rejected(&self, slot: &Slot, message: &str, secrets: &[Secret]) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(since) = all.get_mut(slot) {
-            since.rejected.push(logs::shown(message, secrets));
-        }
+        // A backtrace follows, which the log words in another way.
+        let first = logs::shown(message.lines().next().unwrap_or_default(), secrets);
+        self.with(slot, |kept| {
+            if let Some(since) = &mut kept.since {
+                since.rejected.push(first);
+            }
+        });
     }
 
     pub(super) fn of(&self, slot: &Slot) -> Option<Since> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(slot).cloned()
+        self.with(slot, |kept| kept.since.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::canister::standing::Pace;
     use crate::targets::canister::call::Reject;
 
     fn rejected(code: &str) -> CallError {
@@ -201,6 +238,23 @@ mod tests {
         let unread = Told::Unread("IC0542: no".to_owned());
         assert_eq!(told(rejected("IC0542"), &[]).unwrap(), unread);
         told(CallError::Unreachable("gone".to_owned()), &[]).unwrap_err();
+        // The network's other words for it.
+        for code in ["IC0532", "IC0530"] {
+            assert_eq!(told(rejected(code), &[]).unwrap(), Told::OutOfCycles);
+        }
+    }
+
+    #[test]
+    fn a_busy_subnet_is_asked_again() {
+        let busy = CallError::Rejected {
+            certified: true,
+            reject: Reject {
+                code: Some("IC0201".to_owned()),
+                class: 2,
+                message: "busy".to_owned(),
+            },
+        };
+        told(busy, &[]).unwrap_err();
     }
 
     #[test]
@@ -220,10 +274,12 @@ mod tests {
             module: Module::Empty,
             next_index: 0,
             newest_ns: 0,
+            trapped: Pace::default(),
             status: None,
         };
         baselines.keep(&slot, Some(baseline.clone()));
-        baselines.rejected(&slot, "trapped: hunter2", &[Secret::new("hunter2")]);
+        let message = "trapped: hunter2\nCanister Backtrace:\nx";
+        baselines.rejected(&slot, message, &[Secret::new("hunter2")]);
         assert_eq!(baselines.of(&slot).unwrap().rejected, ["trapped: ***"]);
         baselines.keep(&slot, Some(baseline));
         assert!(baselines.of(&slot).unwrap().rejected.is_empty());

@@ -193,7 +193,7 @@ impl Target for Canisters {
 
     async fn evidence(&self) -> Vec<(String, String)> {
         match self.sites(None).await {
-            Ok(sites) => evidence::gather(&sites, &self.base.secrets).await,
+            Ok(sites) => evidence::gather(&sites, &self.baselines, &self.base.secrets).await,
             Err(error) => vec![(
                 "canisters.txt".to_owned(),
                 logs::shown(&format!("could not be read: {error}"), &self.base.secrets),

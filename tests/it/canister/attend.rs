@@ -173,20 +173,17 @@ async fn one_that_somebody_stopped_is_critical_and_ends_the_watch() {
 #[tokio::test]
 async fn traps_after_the_first_look_are_serious() {
     let world = world(&modules::logs_traps()).await;
-    let told = Told::then(|| {
-        world.trap();
-        world.trap();
-    });
+    let told = Told::then(|| (0..4).for_each(|_| world.trap()));
     let attended = world.attend(&told).await;
     let sighting = sighted(&attended, Symptom::Trapped);
     assert_eq!(sighting.severity, Severity::Serious);
     assert!(
         sighting
             .what
-            .starts_with("2 traps since it is watched (at most 0)")
+            .starts_with("4 traps since it is watched (at most 3)")
     );
     let last = told.lines().pop().unwrap_or_default();
-    assert!(last.ends_with("2 new traps"), "{last}");
+    assert!(last.ends_with("4 new traps"), "{last}");
 }
 
 #[tokio::test]

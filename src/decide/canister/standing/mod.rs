@@ -8,6 +8,7 @@ mod tests;
 mod traps;
 mod words;
 
+pub use traps::Pace;
 pub use words::{cycles, days, summary};
 
 use crate::model::sighting::{Sighting, Symptom, worst_first};
@@ -125,6 +126,8 @@ pub struct Baseline {
     pub next_index: u64,
     /// When the last line of then was written, nanoseconds since 1970; 0: there was none.
     pub newest_ns: u64,
+    /// How often it trapped, as far as the log of then reaches back.
+    pub trapped: Pace,
     pub status: Option<Status>,
 }
 
@@ -139,13 +142,14 @@ impl Baseline {
             module: look.module.clone(),
             next_index: last.map_or(0, |line| line.index.saturating_add(1)),
             newest_ns: last.map_or(0, |line| line.time_ns),
+            trapped: Pace::of(lines, look.time_ns),
             status: look.known().cloned(),
         }
     }
 
     /// Whether a line was written after it. A log that was purged may count anew, and a node that is behind may have
     /// answered without the last lines: so neither the index nor the time alone says it.
-    fn is_before(&self, line: &Line) -> bool {
+    fn precedes(&self, line: &Line) -> bool {
         let is_later = self.newest_ns < line.time_ns && self.time_ns < line.time_ns;
         is_later || (self.next_index <= line.index && self.time_ns <= line.time_ns)
     }
@@ -156,14 +160,28 @@ impl Baseline {
 pub struct Since {
     /// From before the change.
     pub baseline: Baseline,
-    /// Messages of installs that the network rejected on the way: the trap of each is in the log, and is not the release's.
+    /// From when the change had ended: what trapped until then may have been the module of before. `None`: that is not
+    /// known, and the first look after it is taken.
+    pub ended: Option<Baseline>,
+    /// Cycles some time before the baseline, for the rate at which they went then.
+    pub earlier: Option<Supply>,
+    /// First lines of the messages of installs that the network rejected on the way: the trap of each is in the log, and is
+    /// not the release's.
     pub rejected: Vec<String>,
+}
+
+/// Cycles at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Supply {
+    /// Nanoseconds since 1970, as the network certified it.
+    pub time_ns: u64,
+    pub cycles: u128,
 }
 
 /// What is still well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
-    /// New traps in the log, at most.
+    /// New traps in the log, at most; more count when they also come clearly more often than before.
     pub traps_max: u32,
     /// Days until frozen, at least.
     pub cycles_days_min: u32,
@@ -182,6 +200,14 @@ pub struct Watched<'a> {
     pub rules: Rules,
 }
 
+impl<'a> Watched<'a> {
+    /// What comes after this is held against what is in place. `own`: the first look.
+    fn ended(&self, own: &'a Baseline) -> &'a Baseline {
+        let ended = self.since.and_then(|since| since.ended.as_ref());
+        ended.unwrap_or(own)
+    }
+}
+
 /// What is wrong, worst first. `looks` in the order they were taken, at least 1.
 ///
 /// Once it holds something else, everything else is said of a module that is not judged here, and left out.
@@ -191,13 +217,14 @@ pub fn standing(watched: &Watched<'_>, looks: &[Look]) -> Vec<Sighting> {
     };
     let own = Baseline::of(first);
     let before = watched.since.map_or(&own, |since| &since.baseline);
+    let ended = watched.ended(&own);
     if let Some(other) = held::other_module(watched, before, looks) {
         return vec![other];
     }
     let mut sightings: Vec<Sighting> = Vec::new();
     sightings.extend(held::not_running(watched, looks));
-    sightings.extend(traps::new(watched, before, looks));
-    sightings.extend(traps::older(watched, first));
+    sightings.extend(traps::new(watched, ended, looks));
+    sightings.extend(traps::older(watched, ended, first));
     sightings.extend(supply::seen(watched, before, looks));
     if let Told::Unread(why) = &last.status {
         let why = format!("its status could not be read: {why}");

@@ -2,7 +2,7 @@
 //! what the release made worse is.
 
 use super::words::{cycles, days};
-use super::{Baseline, Look, Status, Told, Watched};
+use super::{Baseline, Look, Since, Status, Supply, Told, Watched};
 use crate::model::sighting::{Sighting, Symptom};
 use crate::model::verdict::Severity;
 
@@ -65,25 +65,25 @@ fn frozen(watched: &Watched<'_>, looks: &[Look]) -> Option<Sighting> {
 }
 
 /// Cycles go so fast that it is frozen within a day. Both halves of the time must say so: one expensive call is no habit.
+/// Serious when they went clearly slower before the change: a canister that is busy was so before.
 fn falls(watched: &Watched<'_>, told: &[At<'_>]) -> Option<Sighting> {
     let rate = fall_per_day(told)?;
     let (_, last) = told.last()?;
     let is_bad = last.headroom() <= rate && last.burn_per_day.saturating_mul(2) < rate;
+    let was = watched.since.and_then(fell_per_day);
+    let severity = if was.is_some_and(|was| was.saturating_mul(2) < rate) {
+        Severity::Serious
+    } else {
+        Severity::Monitor
+    };
+    let before = was.map_or(String::new(), |was| format!(", {} before", cycles(was)));
     let what = format!(
-        "loses {} cycles a day at this rate, and has {} until it is frozen",
+        "loses {} cycles a day at this rate{before}, and has {} until it is frozen",
         cycles(rate),
         cycles(last.headroom())
     );
     let advice = "roll back, or top it up with cycles and look for what spends them";
-    is_bad.then(|| {
-        Sighting::new(
-            watched.slot,
-            Severity::Serious,
-            Symptom::CyclesFall,
-            &what,
-            advice,
-        )
-    })
+    is_bad.then(|| Sighting::new(watched.slot, severity, Symptom::CyclesFall, &what, advice))
 }
 
 /// Cycles a day, by the slower half; what looking costs is taken off. `None`: too few looks, or too short a time.
@@ -93,16 +93,31 @@ fn fall_per_day(told: &[At<'_>]) -> Option<u128> {
     if told.len() < 3 {
         return None;
     }
-    let rate = |from: &At<'_>, to: &At<'_>, looks: usize| {
-        let length = to.0.checked_sub(from.0).filter(|ns| FALL_NS_MIN <= *ns)?;
-        let own = OWN_CYCLES.saturating_mul(u128::try_from(looks).ok()?);
-        let fall = from.1.cycles.saturating_sub(to.1.cycles);
-        let fall = fall.saturating_sub(own);
-        Some(fall.saturating_mul(DAY_NS) / u128::from(length))
+    let supply = |at: &At<'_>| Supply {
+        time_ns: at.0,
+        cycles: at.1.cycles,
     };
-    let early = rate(first, half, middle)?;
-    let late = rate(half, last, told.len() - 1 - middle)?;
+    let early = rate(supply(first), supply(half), middle)?;
+    let late = rate(supply(half), supply(last), told.len() - 1 - middle)?;
     Some(early.min(late))
+}
+
+/// Cycles a day before the change. `None`: not measured, or in too short a time.
+fn fell_per_day(since: &Since) -> Option<u128> {
+    let then = Supply {
+        time_ns: since.baseline.time_ns,
+        cycles: since.baseline.status.as_ref()?.cycles,
+    };
+    rate(since.earlier?, then, 1)
+}
+
+fn rate(from: Supply, to: Supply, looks: usize) -> Option<u128> {
+    let length = to.time_ns.checked_sub(from.time_ns);
+    let length = length.filter(|ns| FALL_NS_MIN <= *ns)?;
+    let own = OWN_CYCLES.saturating_mul(u128::try_from(looks).ok()?);
+    let fall = from.cycles.saturating_sub(to.cycles);
+    let fall = fall.saturating_sub(own);
+    Some(fall.saturating_mul(DAY_NS) / u128::from(length))
 }
 
 /// Fewer days than the rule. Serious when it got worse: it burns more than before, or fell below the rule while it was

@@ -51,6 +51,8 @@ fn since() -> Since {
     };
     Since {
         baseline: Baseline::of(&before),
+        ended: Some(Baseline::of(&before)),
+        earlier: None,
         rejected: vec![],
     }
 }
@@ -192,8 +194,9 @@ fn another_module_is_no_longer_the_release() {
 fn traps_since_the_change_count() {
     let old = line(0, BEGAN - 200, "[TRAP]: of before");
     let mut since = since();
-    since.baseline.next_index = 1;
-    since.baseline.newest_ns = old.time_ns;
+    let ended = since.ended.as_mut().unwrap();
+    ended.next_index = 1;
+    ended.newest_ns = old.time_ns;
     let one = line(1, BEGAN + 1, "[TRAP]: boom");
     let print = line(2, BEGAN + 2, "printed [TRAP]: no");
     let two = line(3, BEGAN + 6, "[TRAP]: (no message)");
@@ -224,7 +227,7 @@ fn traps_since_the_change_count() {
         ],
     );
     // A log that was purged counts anew.
-    since.baseline.next_index = 50;
+    since.ended.as_mut().unwrap().next_index = 50;
     check_since(
         Some(&since),
         &[logging(0, vec![line(0, BEGAN, "[TRAP]: x")])],
@@ -232,19 +235,123 @@ fn traps_since_the_change_count() {
     );
 }
 
+/// A module that traps until it is stopped is not what is judged after it.
 #[test]
-fn the_trap_of_a_rejected_install_is_not_the_release_s() {
+fn traps_of_the_module_of_before_are_not_the_release_s() {
     let mut since = since();
-    let text = "Error from Canister x: Canister called `ic0.trap` with message: 'cannot decode'";
-    since.rejected.push(text.to_owned());
-    let first = line(0, BEGAN - 50, "[TRAP]: cannot decode");
-    check_since(Some(&since), &[logging(0, vec![first.clone()])], &[]);
-    // Once: the same again is its own.
-    let again = line(1, BEGAN + 1, "[TRAP]: cannot decode");
+    let while_changed = line(0, BEGAN - 50, "[TRAP]: of the old one");
+    let ended = logging(0, vec![while_changed.clone()]);
+    since.ended = Some(Baseline::of(&ended));
+    let told = "monitor trapped: 1 trap while it was changed, perhaps of the module of before; the newest: of the old one";
     check_since(
         Some(&since),
-        &[logging(0, vec![first, again])],
-        &["serious trapped: 1 trap since the change (at most 0), the newest: cannot decode"],
+        &[logging(5, vec![while_changed.clone()])],
+        &[told],
+    );
+    // It could not be looked at after the change: the first look it is.
+    since.ended = None;
+    check_since(
+        Some(&since),
+        &[logging(5, vec![while_changed.clone()])],
+        &[told],
+    );
+    let own = line(1, BEGAN + 7, "[TRAP]: own");
+    check_since(
+        Some(&since),
+        &[
+            logging(5, vec![while_changed.clone()]),
+            logging(10, vec![while_changed, own]),
+        ],
+        &[
+            "serious trapped: 1 trap since the change (at most 0), the newest: own",
+            told,
+        ],
+    );
+}
+
+#[test]
+fn traps_as_often_as_before_are_no_news() {
+    let trap = |index, at| line(index, at, "[TRAP]: bad input");
+    let mut lines: Vec<Line> = (0..4).map(|n| trap(n + 7, BEGAN - 140 + n * 10)).collect();
+    let before = Look {
+        time_ns: (BEGAN - 100) * S,
+        ..logging(0, lines.clone())
+    };
+    let mut since = since();
+    since.baseline = Baseline::of(&before);
+    assert_eq!(since.baseline.trapped.traps, 4);
+    assert_eq!(
+        since.baseline.trapped.over_ns,
+        40 * S,
+        "as far as the log reaches"
+    );
+    since.ended = Some(Baseline::of(&logging(0, lines.clone())));
+    lines.extend((0..5).map(|n| trap(n + 11, BEGAN + 1 + n * 5)));
+    let looks = [logging(30, lines.clone())];
+    check_since(
+        Some(&since),
+        &looks,
+        &[
+            "monitor trapped: 5 traps since the change (at most 0), hardly more often than before: 4 in 40 s, the newest: bad input",
+        ],
+    );
+    lines.extend((0..10).map(|n| trap(n + 16, BEGAN + 26)));
+    check_since(
+        Some(&since),
+        &[logging(30, lines.clone())],
+        &["serious trapped: 15 traps since the change (at most 0), the newest: bad input"],
+    );
+    // A log that was quiet for ten minutes: more than the limit is enough.
+    since.baseline = Baseline::of(&look(0, healthy()));
+    assert_eq!(since.baseline.trapped.over_ns, 600 * S);
+    let seen = judged(Some(&since), rules(), &looks);
+    assert_eq!(seen[0].severity, Severity::Serious);
+}
+
+#[test]
+fn the_trap_of_a_rejected_install_is_not_told() {
+    let long = "x".repeat(1000);
+    for (rejected, trap) in [
+        ("with message: 'cannot decode'", "cannot decode"),
+        (
+            "with message: 'cannot decode'.",
+            "cannot decode Canister Backtrace: post_upgrade",
+        ),
+        ("with message: ''", "(no message)"),
+        ("with message: ''", "(no message) Canister Backtrace: x"),
+        (
+            "with message: 'Panicked at src/lib.rs:",
+            "Panicked at src/lib.rs: it's over",
+        ),
+        ("Canister trapped: unreachable.", "unreachable"),
+        (
+            &format!("with message: '{long}"),
+            &format!("{}…", &long[..900]),
+        ),
+    ] {
+        let mut since = since();
+        since.rejected.push(format!(
+            "Error from Canister x: Canister called `ic0.trap` {rejected}"
+        ));
+        let first = line(0, BEGAN - 50, &format!("[TRAP]: {trap}"));
+        since.ended = Some(Baseline::of(&logging(0, vec![first.clone()])));
+        check_since(Some(&since), &[logging(0, vec![first.clone()])], &[]);
+        // Once: the same again is another's.
+        let again = line(1, BEGAN - 49, &first.text);
+        since.ended = Some(Baseline::of(&logging(0, vec![again.clone()])));
+        assert_eq!(
+            judged(Some(&since), rules(), &[logging(0, vec![first, again])]).len(),
+            1,
+            "{trap}"
+        );
+    }
+    let mut since = since();
+    since.rejected.push("with message: 'boo'".to_owned());
+    since.ended = None;
+    let other = line(0, BEGAN - 50, "[TRAP]: boom");
+    assert_eq!(
+        judged(Some(&since), rules(), &[logging(0, vec![other])]).len(),
+        1
     );
 }
 
@@ -359,7 +466,7 @@ fn an_old_debt_is_told_and_a_new_one_counts() {
 }
 
 #[test]
-fn cycles_that_go_within_a_day_are_serious() {
+fn cycles_that_go_within_a_day_are_serious_when_they_did_not_before() {
     let with = |cycles| Status {
         cycles,
         ..healthy()
@@ -369,8 +476,30 @@ fn cycles_that_go_within_a_day_are_serious() {
         let at = |index: u64, cycles: u128| look(index * 5, with(4 * T - cycles * T / 1000));
         [at(0, falls[0]), at(1, falls[1]), at(2, falls[2])]
     };
-    let seen = "serious cycles fall: loses 17.1 T cycles a day at this rate, and has 3.6 T until it is frozen";
-    check(&looks([0, 1, 2]), &[seen]);
+    check(
+        &looks([0, 1, 2]),
+        &[
+            "monitor cycles fall: loses 17.1 T cycles a day at this rate, and has 3.6 T until it is frozen",
+        ],
+    );
+    let mut since = since();
+    let mut measured = |before: u128| {
+        let cycles = since.baseline.status.as_ref().unwrap().cycles;
+        since.earlier = Some(Supply {
+            time_ns: since.baseline.time_ns - 5 * S,
+            cycles: cycles + before,
+        });
+        words(&judged(Some(&since), rules(), &looks([0, 1, 2])))
+    };
+    let seen = "cycles fall: loses 17.1 T cycles a day at this rate,";
+    assert_eq!(
+        measured(0),
+        [format!(
+            "serious {seen} 0 before, and has 3.6 T until it is frozen"
+        )]
+    );
+    let busy = format!("monitor {seen} 17.1 T before, and has 3.6 T until it is frozen");
+    assert_eq!(measured(T / 1000), [busy]);
     // Once is no habit.
     check(&looks([0, 1, 1]), &[]);
     check(&looks([0, 0, 1]), &[]);

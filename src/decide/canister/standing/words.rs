@@ -37,7 +37,7 @@ pub fn summary(watched: &Watched<'_>, looks: &[Look]) -> String {
         return "not looked at yet".to_owned();
     };
     let own = Baseline::of(first);
-    let before = watched.since.map_or(&own, |since| &since.baseline);
+    let ended = watched.ended(&own);
     let holds = match &last.module {
         Module::Holds(revision) => {
             let digest = revision.0.strip_prefix("sha256:").map_or("", |_| "sha256:");
@@ -51,7 +51,7 @@ pub fn summary(watched: &Watched<'_>, looks: &[Look]) -> String {
         Told::OutOfCycles => ("holds", "frozen".to_owned()),
         Told::Unread(_) => ("holds", "its status cannot be read".to_owned()),
     };
-    let traps = match (&last.lines, traps::lines(watched, before, looks).len()) {
+    let traps = match (&last.lines, traps::lines(ended, looks).len()) {
         (None, 0) => "log not readable".to_owned(),
         (Some(_), 0) => "no new traps".to_owned(),
         (_, 1) => "1 new trap".to_owned(),

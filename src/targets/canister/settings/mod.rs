@@ -69,8 +69,9 @@ pub(crate) struct Settings {
     /// How long canisters are watched after a change, 0s to 1h.
     #[serde(default = "stable")]
     pub(crate) stable: Time,
-    /// How many lines with `[TRAP]` in the logs since the change are still well.
-    #[serde(default)]
+    /// How many lines with `[TRAP]` in the logs since the change are still well. More are not, when they also come more than
+    /// twice as often as in the log before the change.
+    #[serde(default = "traps_max")]
     pub(crate) traps_max: u32,
     /// With cycles for fewer days than this until a canister freezes, it is not well; 0 to 3650.
     #[serde(default = "cycles_days_min")]
@@ -103,6 +104,11 @@ const fn snapshots() -> u8 {
 
 fn stable() -> Time {
     Time::seconds(30)
+}
+
+/// Anybody can make a canister trap with a message that it cannot read.
+const fn traps_max() -> u32 {
+    3
 }
 
 const fn cycles_days_min() -> u32 {

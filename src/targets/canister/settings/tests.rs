@@ -51,7 +51,7 @@ fn a_canister_is_a_name_an_id_or_a_mapping() {
     assert_eq!(settings.canisters[2].modules(), ["other*.wasm*"]);
     assert_eq!(
         (settings.parallel, settings.snapshots, settings.traps_max),
-        (1, 1, 0)
+        (1, 1, 3)
     );
     assert_eq!(settings.when_stopped, WhenStopped::Start);
     assert_eq!(

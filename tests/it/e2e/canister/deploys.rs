@@ -118,3 +118,58 @@ async fn a_bad_release_with_no_good_one_before_it_stays_and_is_said_so() {
     );
     shop.certifies(&modules::bad_query());
 }
+
+/// Users of a canister call it until it does not trap any more.
+async fn used_until_it_is_well(shop: &Shop) {
+    for _ in 0..2000 {
+        if shop.replica.update(shop.id, "bump").is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Its traps go on until it is stopped; they are not those of what comes after it.
+#[tokio::test]
+async fn a_module_that_traps_while_it_is_replaced_does_not_condemn_the_next() {
+    let shop = Shop::open().await;
+    shop.configure("stable: 2s");
+    shop.replica.install(shop.id, &modules::logs_traps());
+    let running = shop.call(&["rollback"]).start();
+    let (out, ()) = tokio::join!(running.end(), used_until_it_is_well(&shop));
+    println!("{out}");
+    out.ended(0, "restored");
+    shop.certifies(&modules::good_v1());
+
+    shop.replica.install(shop.id, &modules::logs_traps());
+    shop.deploying(&modules::good_v2());
+    let running = shop.call(&["deploy"]).step(super::shop::NEW).start();
+    let (out, ()) = tokio::join!(running.end(), used_until_it_is_well(&shop));
+    println!("{out}");
+    out.ended(0, "healthy");
+    shop.certifies(&modules::good_v2());
+}
+
+/// One caller with a message that it cannot read.
+#[tokio::test]
+async fn one_trap_after_a_deploy_rolls_nothing_back() {
+    let shop = Shop::open().await;
+    shop.configure("stable: 4s");
+    shop.deploying(&modules::logs_traps());
+    let running = shop.call(&["deploy"]).step(super::shop::NEW).start();
+    let called = async {
+        while shop.replica.seen(shop.id).module_hash != Some(modules::hash(&modules::logs_traps()))
+            || shop
+                .changes()
+                .last()
+                .is_none_or(|last| last != "start_canister")
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        shop.replica.update(shop.id, "bump").unwrap_err();
+    };
+    let (out, ()) = tokio::join!(running.end(), called);
+    println!("{out}");
+    out.ended(0, "healthy").says("1 trap");
+}
