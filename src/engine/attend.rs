@@ -1,12 +1,12 @@
 //! What the targets themselves see of what is in place, told as it is seen. What it means together with the probes is
 //! `decide::mitigate`'s.
 
-use super::operation::Operation;
+use super::operation::{Facts, Operation};
 use crate::model::event::EventKind;
-use crate::model::sighting::{Sighting, worst_first};
+use crate::model::sighting::{Sighting, Symptom, worst_first};
 use crate::model::state::{Slot, State, Wanted};
 use crate::model::verdict::Severity;
-use crate::targets::{Story, Target};
+use crate::targets::{Story, Target, TargetError};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::time::Duration;
 
@@ -73,28 +73,70 @@ async fn one(operation: &Operation, target: &dyn Target, after: &State) -> Optio
         .filter(|(slot, _)| counts(slot))
         .filter_map(|(slot, held)| Some((slot.clone(), held.revision.clone()?)))
         .collect();
-    match target.attend(&held, operation).await {
-        Ok(Some(attended)) => {
-            for sighting in &attended.sightings {
-                operation.tell(EventKind::Sighted {
-                    target: target.name().to_owned(),
-                    sighting: sighting.clone(),
-                });
+    let attended = match target.attend(&held, operation).await {
+        Ok(Some(attended)) => attended,
+        Ok(None) => return None,
+        Err(error) => return unwatched(operation, target, &error),
+    };
+    let (theirs, ours): (Vec<_>, Vec<_>) = {
+        let facts = operation.facts();
+        attended
+            .sightings
+            .into_iter()
+            .partition(|sighting| is_older(&facts, sighting))
+    };
+    let mut seen = Seen {
+        sightings: ours,
+        watched: attended.watched,
+    };
+    // A target looks on no longer once something critical holds; what was changed is to be watched to its end.
+    let is_cut = theirs
+        .iter()
+        .any(|sighting| Severity::Critical <= sighting.severity);
+    if is_cut && !seen.is_bad() {
+        let mut changed = held;
+        changed.retain(|slot, _| operation.facts().changed.contains(slot));
+        if !changed.is_empty() {
+            match target.attend(&changed, operation).await {
+                Ok(Some(again)) => {
+                    seen.sightings = again.sightings;
+                    seen.watched += again.watched;
+                }
+                Ok(None) => return None,
+                Err(error) => return unwatched(operation, target, &error),
             }
-            Some(Seen {
-                sightings: attended.sightings,
-                watched: attended.watched,
-            })
-        }
-        Ok(None) => None,
-        Err(error) => {
-            operation.warn(format!(
-                "{}: what is in place could not be watched: {error}",
-                target.name()
-            ));
-            None
         }
     }
+    seen.sightings
+        .extend(theirs.into_iter().map(|mut sighting| {
+            sighting.severity = sighting.severity.min(Severity::Monitor);
+            sighting
+        }));
+    for sighting in &seen.sightings {
+        operation.tell(EventKind::Sighted {
+            target: target.name().to_owned(),
+            sighting: sighting.clone(),
+        });
+    }
+    Some(seen)
+}
+
+/// Whether it is of a slot that this command did not change, so that it is no fault of the release: it held the right thing
+/// before. A command that changed nothing judges all, and so does one that continues another; a slot that no longer holds what
+/// it should is everybody's.
+fn is_older(facts: &Facts, sighting: &Sighting) -> bool {
+    !facts.changed.is_empty()
+        && !facts.resumes
+        && !facts.changed.contains(&sighting.slot)
+        && sighting.symptom != Symptom::DriftedBack
+}
+
+fn unwatched(operation: &Operation, target: &dyn Target, error: &TargetError) -> Option<Seen> {
+    operation.warn(format!(
+        "{}: what is in place could not be watched: {error}",
+        target.name()
+    ));
+    None
 }
 
 impl Story for Operation {

@@ -18,6 +18,7 @@ use crate::report::{
 use crate::{net, targets};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,6 +49,10 @@ pub(super) struct Facts {
     pub(super) bad_commit: Option<String>,
     /// A change was begun by this command.
     pub(super) begun: bool,
+    /// Slots that this command began to change.
+    pub(super) changed: BTreeSet<Slot>,
+    /// It continues an earlier command, which may have changed others.
+    pub(super) resumes: bool,
     /// Changes under way: begun, and not verified yet.
     pub(super) changing: u32,
     /// Slots that the release in hand says something of; empty before there is one.

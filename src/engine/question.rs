@@ -5,14 +5,17 @@ use super::operation::Operation;
 use super::request::Query;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::probe::{Ask, Question};
+use crate::targets::Target;
 
-/// Has the question looked at by the target that owns the slot.
-pub(super) async fn open(
-    operation: &Operation,
+/// The target that owns the slot. Contacts nothing.
+///
+/// # Errors
+/// No target has it.
+pub(super) fn owner<'a>(
+    operation: &'a Operation,
     probe: &str,
     query: &Query,
-    question: &Question,
-) -> Result<Ask, Failure> {
+) -> Result<&'a dyn Target, Failure> {
     let owner = operation
         .targets
         .iter()
@@ -34,6 +37,17 @@ pub(super) async fn open(
         )
         .hint("name a slot of the environment's targets in `query.slot`"));
     };
+    Ok(target.as_ref())
+}
+
+/// Has the question looked at by the target that owns the slot.
+pub(super) async fn open(
+    operation: &Operation,
+    probe: &str,
+    query: &Query,
+    question: &Question,
+) -> Result<Ask, Failure> {
+    let target = owner(operation, probe, query)?;
     target
         .question(&query.slot, question)
         .await

@@ -196,6 +196,7 @@ pub(super) async fn apply_one(
     {
         let mut facts = operation.facts();
         facts.begun = true;
+        facts.changed.insert(slot.clone());
         facts.changing += 1;
     }
     let done = apply_begun(operation, step, permitted, facts, op).await;

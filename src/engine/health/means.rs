@@ -34,13 +34,14 @@ enum Way<'a> {
 
 impl<'a> Planned<'a> {
     /// Contacts nothing.
-    pub(super) fn new(probe: &'a request::Probe) -> Result<Self, Failure> {
+    pub(super) fn new(operation: &Operation, probe: &'a request::Probe) -> Result<Self, Failure> {
         let way = match &probe.means {
             request::Means::Http(page) => rules::page(page).map(|checked| Way::Address {
                 page: checked,
                 via: page.via.as_deref(),
             }),
             request::Means::Query(query) => {
+                question::owner(operation, &probe.name, query)?;
                 rules::question(query).map(|question| Way::Asked { query, question })
             }
         };
@@ -51,6 +52,20 @@ impl<'a> Planned<'a> {
                 .map_err(|error| Failure::msg(Outcome::Usage, format!("health.probes: {error}")))?,
             signal: None,
         })
+    }
+
+    /// Opens a question once before anything is changed. That it cannot be opened is only warned about: a release that comes
+    /// may answer what the one that is there cannot.
+    pub(super) async fn rehearse(&self, operation: &Operation) {
+        let Way::Asked { query, question } = &self.way else {
+            return;
+        };
+        if let Err(failure) = question::open(operation, self.name, query, question).await {
+            operation.warn(format!(
+                "probe {} cannot be asked of what is in place now: {failure}; without it there may be no verdict",
+                self.name
+            ));
+        }
     }
 
     /// The probe for the stage that begins. A way through a target is opened once. A question is opened by each stage:

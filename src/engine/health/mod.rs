@@ -53,7 +53,8 @@ impl<'a> Ward<'a> {
         if health.probes.is_empty() && !attend::any(operation) {
             return Ok(None);
         }
-        let planned = health.probes.iter().map(Planned::new);
+        let planned = health.probes.iter();
+        let planned = planned.map(|probe| Planned::new(operation, probe));
         let planned = planned.collect::<Result<Vec<_>, _>>()?;
         let control = health.control_url.clone();
         let log = ProbeLog::create(operation)?;
@@ -90,6 +91,13 @@ impl<'a> Ward<'a> {
             Outcome::Usage,
             format!("health: {}", faults.join("; ")),
         ))
+    }
+
+    /// Asks once for what the questions need, and warns of those that cannot be asked. Changes nothing.
+    pub(super) async fn rehearse(&self) {
+        for planned in &self.planned {
+            planned.rehearse(self.operation).await;
+        }
     }
 
     /// Before a change: how healthy is the service now?
@@ -202,9 +210,26 @@ impl<'a> Ward<'a> {
         Ok(signals)
     }
 
+    /// A mistake in the config, found while nothing was changed.
+    fn is_misuse(&self, failure: &Failure) -> bool {
+        failure.kind == Outcome::Usage && !self.operation.facts().begun
+    }
+
     async fn stage(&mut self, stage: Stage) -> Result<(Verdict, Vec<f64>), Failure> {
         self.operation.may_go_on()?;
-        let signals = self.open_ways().await?;
+        let signals = match self.open_ways().await {
+            Ok(signals) => signals,
+            Err(failure) if stage == Stage::Baseline || self.is_misuse(&failure) => {
+                return Err(failure);
+            }
+            // What was changed is changed, and what the targets see of it counts.
+            Err(failure) => {
+                self.operation.cut()?;
+                let why = format!("the probes could not be asked: {failure}");
+                self.operation.warn(why.clone());
+                return Ok((no_verdict(why), Vec::new()));
+            }
+        };
         let rules = self.rules(stage);
         self.operation.tell(EventKind::Watching {
             stage,
@@ -319,9 +344,13 @@ impl<'a> Ward<'a> {
 
 /// Nothing was asked and nothing was seen: what that leads to is policy's.
 fn unseen() -> Verdict {
+    no_verdict("what is in place could not be watched, and no probes are configured".to_owned())
+}
+
+const fn no_verdict(why: String) -> Verdict {
     Verdict {
         call: Call::Inconclusive,
-        why: "what is in place could not be watched, and no probes are configured".to_owned(),
+        why,
         severity: Severity::None,
         at_s: 0,
         warm_up_s: 0,

@@ -158,3 +158,23 @@ async fn a_stop_in_the_middle_is_no_verdict() {
         );
     }
 }
+
+/// A slot that held the right thing already, and was ill before.
+#[tokio::test]
+async fn what_this_command_did_not_change_decides_nothing() {
+    for (changed, resumes, call) in [
+        ("other", false, Call::Healthy),
+        ("web", false, Call::Unhealthy),
+        ("other", true, Call::Unhealthy),
+    ] {
+        let fake = seeing("fake", Look::Serious);
+        let (operation, _dir) = operation(&[&fake], |_| ());
+        {
+            let mut facts = operation.facts();
+            facts.changed = [super::slot(changed)].into();
+            facts.resumes = resumes;
+        }
+        let verdict = judge(&operation).await.unwrap();
+        assert_eq!(verdict.call, call, "{changed} {resumes}: {}", verdict.why);
+    }
+}

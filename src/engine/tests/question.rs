@@ -135,8 +135,8 @@ async fn a_question_that_cannot_be_opened_again_is_asked_as_before() {
     let fake = answering(&[Reply::Unreachable, Reply::Well]);
     let (operation, _dir) = super::operation(&[&fake], asking("users"));
     let mut ward = Ward::open(&operation).unwrap().unwrap();
-    let failure = ward.judge().await.unwrap_err();
-    assert_eq!(failure.kind, Outcome::Unreachable);
+    let verdict = ward.judge().await.unwrap();
+    assert_eq!(verdict.call, Call::Inconclusive);
     assert_eq!(ward.judge().await.unwrap().call, Call::Healthy);
 }
 
@@ -149,8 +149,7 @@ async fn a_slot_that_no_target_has_is_refused_with_those_there_are() {
         ],
         asking("user"),
     );
-    let mut ward = Ward::open(&operation).unwrap().unwrap();
-    let failure = ward.judge().await.unwrap_err();
+    let failure = Ward::open(&operation).unwrap_err();
     assert_eq!(failure.kind, Outcome::Usage);
     assert_eq!(
         failure.to_string(),
@@ -163,10 +162,23 @@ async fn a_slot_that_no_target_has_is_refused_with_those_there_are() {
 async fn a_target_that_refuses_says_why() {
     let (operation, _dir) = operation(&[&answering(&[])], asking("users"));
     let mut ward = Ward::open(&operation).unwrap().unwrap();
-    let failure = ward.judge().await.unwrap_err();
-    assert_eq!(failure.kind, Outcome::Refused);
-    assert_eq!(
-        failure.to_string(),
-        "target fake: cannot ask users: no such method"
+    let why = "target fake: cannot ask users: no such method";
+    ward.rehearse().await;
+    has(
+        &operation,
+        &format!("warned probe stats cannot be asked of what is in place now: {why}"),
     );
+    // It was changed by then: what cannot be asked is no reason to say that nothing was applied.
+    let verdict = ward.judge().await.unwrap();
+    assert_eq!(verdict.call, Call::Inconclusive);
+    assert_eq!(verdict.why, format!("the probes could not be asked: {why}"));
+}
+
+#[tokio::test]
+async fn what_the_targets_see_counts_when_a_probe_cannot_be_asked() {
+    let fake = answering(&[]).with(|world| world.looks = [super::fake::Look::Serious].into());
+    let (operation, _dir) = operation(&[&fake], asking("users"));
+    crate::engine::restore::remember_after(&operation, super::state("users=1"));
+    let mut ward = Ward::open(&operation).unwrap().unwrap();
+    assert_eq!(ward.judge().await.unwrap().call, Call::Unhealthy);
 }

@@ -20,6 +20,7 @@ pub(in crate::engine) async fn run(
     let release = new_release(operation, from).await?;
     release.remember(operation);
     let prepared = prepare::prepare(operation, &release).await?;
+    ward.rehearse().await;
     let changes = prepared.changes();
     if operation.request.dry_run {
         return Ok(rollback::planned(changes));

@@ -14,7 +14,8 @@ pub(in crate::engine) async fn run(
     operation: &Operation,
     from: &Choice,
 ) -> Result<Ending, Failure> {
-    if Ward::open(operation)?.is_none() {
+    let ward = Ward::open(operation)?;
+    if ward.is_none() {
         operation
             .warn("no probes are configured: a rollback would be done, and could not be judged");
     }
@@ -36,6 +37,9 @@ pub(in crate::engine) async fn run(
     }
     if let Err(failure) = prepare::prepare(operation, &release).await {
         return Err(not_ready(failure));
+    }
+    if let Some(ward) = &ward {
+        ward.rehearse().await;
     }
     if 0 < missing {
         let what = match missing {

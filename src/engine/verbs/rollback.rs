@@ -22,6 +22,9 @@ pub(in crate::engine) async fn run(
     let release = fetch::release(operation, from, known_bad(operation)).await?;
     release.remember(operation);
     let prepared = prepare::prepare(operation, &release).await?;
+    if let Some(ward) = &ward {
+        ward.rehearse().await;
+    }
     let changes = prepared.changes();
     if operation.request.dry_run {
         return Ok(planned(changes));
@@ -178,6 +181,7 @@ pub(in crate::engine) fn resumes(operation: &Operation) -> bool {
     else {
         return false;
     };
+    operation.facts().resumes = true;
     operation.note(format!(
         "{} was stopped in the middle: continuing from what the target holds",
         earlier.id
