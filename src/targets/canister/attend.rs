@@ -4,6 +4,7 @@
 use super::call::CallError;
 use super::logs;
 use super::look::{self, Baselines};
+use super::notes::Notes;
 use super::site::Site;
 use crate::decide::canister::standing::{self, Look, Since, Watched, standing};
 use crate::model::secret::Secret;
@@ -29,13 +30,15 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 /// How it is watched.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
+pub(super) struct Rules<'a> {
     pub(super) judged: standing::Rules,
     /// For how long.
     pub(super) stable: Duration,
+    /// A canister that we stopped may not be stopped.
+    pub(super) notes: &'a Notes,
 }
 
-impl Rules {
+impl Rules<'_> {
     /// Between two looks: several in a short time, not too many in a long one.
     fn every(&self) -> Duration {
         let often = (self.stable / 6).clamp(EVERY_MIN, EVERY_MAX);
@@ -48,7 +51,7 @@ impl Rules {
 pub(super) async fn attend(
     sites: &[Site<'_>],
     held: &Wanted,
-    rules: &Rules,
+    rules: &Rules<'_>,
     baselines: &Baselines,
     secrets: &[Secret],
     story: &dyn Story,
@@ -92,7 +95,7 @@ struct Watch<'a> {
     site: &'a Site<'a>,
     held: &'a Revision,
     since: Option<Since>,
-    rules: &'a Rules,
+    rules: &'a Rules<'a>,
     secrets: &'a [Secret],
     story: &'a dyn Story,
     /// Set when something critical holds in any canister.
@@ -125,12 +128,15 @@ impl Watch<'_> {
         sightings
     }
 
-    const fn watched(&self) -> Watched<'_> {
+    fn watched(&self) -> Watched<'_> {
+        let mut rules = self.rules.judged;
+        rules.may_be_stopped =
+            rules.may_be_stopped && self.rules.notes.stopped_since(self.site).is_none();
         Watched {
             slot: self.site.slot,
             held: self.held,
             since: self.since.as_ref(),
-            rules: self.rules.judged,
+            rules,
         }
     }
 
@@ -207,7 +213,14 @@ mod tests {
                 may_be_stopped: false,
             };
             let stable = Duration::from_secs(seconds);
-            Rules { judged, stable }.every()
+            let notes = Notes::new(std::path::Path::new(""));
+            let notes = &notes;
+            Rules {
+                judged,
+                stable,
+                notes,
+            }
+            .every()
         };
         assert_eq!(every(0), EVERY_MIN);
         assert_eq!(every(6), Duration::from_secs(1));

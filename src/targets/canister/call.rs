@@ -195,27 +195,28 @@ async fn submit(
         request: signed.request_id,
         expires_ns: signed.ingress_expiry,
     };
-    let unknown = |why: String| CallError::Unknown {
+    let unknown = &|why: String| CallError::Unknown {
         why: format!("{}: {why}", method.name),
         submitted: submitted.clone(),
     };
     let calling = async {
-        match network
+        let sending = network
             .agent
-            .update_signed(method.about, signed.signed_update)
-            .await?
-        {
+            .update_signed(method.about, signed.signed_update);
+        let answer = sending
+            .await
+            .map_err(|error| may_have_arrived(&error, unknown))?;
+        match answer {
             CallResponse::Response(reply) => Ok(reply),
-            CallResponse::Poll(request) => network
-                .agent
-                .wait(&request, method.about)
-                .await
-                .map(|(reply, _certificate)| reply),
+            CallResponse::Poll(request) => {
+                let answer = network.agent.wait(&request, method.about).await;
+                let (reply, _certificate) = answer.map_err(|error| accepted(&error, unknown))?;
+                Ok(reply)
+            }
         }
     };
     match timeout(wait, calling).await {
-        Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(error)) => Err(may_have_arrived(&error, unknown)),
+        Ok(answer) => answer,
         Err(_elapsed) => Err(unknown(format!("no answer within {} s", wait.as_secs()))),
     }
 }
@@ -250,6 +251,14 @@ pub(super) async fn outcome(
         RequestStatusResponse::Done => Fate::Forgotten,
     };
     Ok((fate, certified::time(&certificate)?))
+}
+
+/// The error of asking for the answer of a change that was accepted: only what the network certifies says what became of it.
+fn accepted(error: &AgentError, unknown: impl Fn(String) -> CallError) -> CallError {
+    match error {
+        AgentError::CertifiedReject { .. } => not_sent(error),
+        _ => unknown(words(error)),
+    }
 }
 
 /// The error of a change: where it may have been accepted, it says so.

@@ -53,7 +53,7 @@ pub(super) async fn carry_out(
         }
     };
     // The module of before ran, and may have trapped, until it was stopped.
-    let ended = look::baseline(&order.site, secrets).await;
+    let ended = look::baseline(&order.site, None, secrets).await;
     canisters.baselines.ended(slot, ended);
     changed
 }

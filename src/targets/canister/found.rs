@@ -1,13 +1,13 @@
 //! How a canister stands at one moment: the module as the network certifies it, and whether it runs. Nothing is changed here.
 
 use super::call::CallError;
-use super::certified::{self, Certified};
+use super::certified::Certified;
+use super::observe;
 use super::refusal;
 use super::site::Site;
 use super::wire::{Activity, Status};
 use crate::model::payload::Digest;
 use crate::targets::TargetError;
-use anyhow::anyhow;
 
 /// One canister at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,16 +44,7 @@ pub(super) async fn at(site: &Site<'_>, known: Option<&Status>) -> Result<Found,
 
 /// What the network certifies of it.
 pub(super) async fn certified(site: &Site<'_>) -> Result<Certified, TargetError> {
-    certified::read(site.network, site.id)
-        .await
-        .map_err(|error| refusal::failed(site, refusal::HASH, error))?
-        .ok_or_else(|| {
-            let (slot, network) = (site.slot, &site.network.name);
-            TargetError::Failed(anyhow!(
-                "{slot}: network {network} has no canister {}",
-                site.id
-            ))
-        })
+    observe::certified(site).await
 }
 
 /// Whether it takes messages.

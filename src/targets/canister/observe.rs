@@ -37,16 +37,21 @@ pub(super) enum Told {
 
 impl Seen {
     /// What the slot holds. One whose status cannot be read counts as running; one that is stopping counts as stopped, so that
-    /// it can be started or be given another module.
-    pub(super) fn held(&self, when_stopped: WhenStopped) -> Held {
-        let phase = match (&self.told, when_stopped) {
-            (Told::Status(status), WhenStopped::Start) => match status.activity {
+    /// it can be started or be given another module. `stopped_by_us`: an earlier run stopped it, and did not come to its end.
+    pub(super) fn held(&self, when_stopped: WhenStopped, stopped_by_us: bool) -> Held {
+        let is_ours = match when_stopped {
+            WhenStopped::Start => true,
+            WhenStopped::Leave => stopped_by_us,
+        };
+        let phase = match &self.told {
+            Told::Status(status) if is_ours => match status.activity {
                 Some(Activity::Running) | None => Phase::Running,
                 Some(Activity::Stopping | Activity::Stopped) => Phase::Stopped,
             },
-            // Whether it runs is not ours.
-            (Told::Status(_), WhenStopped::Leave)
-            | (Told::Denied | Told::Frozen(_) | Told::Unreadable(_), _) => Phase::Running,
+            // Whether it runs is not ours, or not known.
+            Told::Status(_) | Told::Denied | Told::Frozen(_) | Told::Unreadable(_) => {
+                Phase::Running
+            }
         };
         Held {
             revision: self.revision(),
@@ -273,7 +278,7 @@ mod tests {
 
     #[track_caller]
     fn check(told: Told, when_stopped: WhenStopped, expected: Phase) {
-        let held = seen(told).held(when_stopped);
+        let held = seen(told).held(when_stopped, false);
         assert_eq!(held.phase, expected);
         assert!(held.revision.is_some());
     }
@@ -286,14 +291,20 @@ mod tests {
         check(status(State::stopping), start, Phase::Stopped);
         check(status(State::hibernating), start, Phase::Running);
         check(Told::Denied, start, Phase::Running);
-        check(status(State::stopped), WhenStopped::Leave, Phase::Running);
+        let leave = WhenStopped::Leave;
+        check(status(State::stopped), leave, Phase::Running);
+        // What we stopped is ours to start.
+        let phase = |state| seen(status(state)).held(leave, true).phase;
+        assert_eq!(phase(State::stopped), Phase::Stopped);
+        assert_eq!(phase(State::stopping), Phase::Stopped);
+        assert_eq!(phase(State::running), Phase::Running);
     }
 
     #[test]
     fn an_empty_canister_is_a_slot_all_the_same() {
         let mut empty = seen(status(State::running));
         empty.certified.module_hash = None;
-        let held = empty.held(WhenStopped::Start);
+        let held = empty.held(WhenStopped::Start, false);
         assert_eq!((held.revision, held.phase), (None, Phase::Running));
     }
 

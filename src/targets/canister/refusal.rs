@@ -20,7 +20,6 @@ pub(super) const LOAD: Doing = Doing(Step::Load, "load the snapshot");
 pub(super) const STOP: Doing = Doing(Step::Stop, "stop it");
 pub(super) const START: Doing = Doing(Step::Start, "start it");
 pub(super) const STATUS: Doing = Doing(Step::Status, "ask for its status");
-pub(super) const HASH: Doing = Doing(Step::Status, "read its module hash");
 pub(super) const CHUNKS: Doing = Doing(Step::Chunk, "upload the module");
 
 /// A request that did not come to a reply.

@@ -24,8 +24,11 @@ const METHOD: &str = "lastgood_asks_whether_queries_are_answered";
 
 /// Why its queries do not count as answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Silent {
-    pub(super) why: String,
+pub(super) enum Silent {
+    /// The last answer was that it is stopped or stopping.
+    NotServing { why: String },
+    /// No answer came in the end, or none that can be trusted: the network's, or this machine's, doing.
+    Unheard { why: String },
 }
 
 /// Asks until it answers twice in a row with anything but that it is stopped or stopping. The second answer is asked for at once:
@@ -34,33 +37,39 @@ pub(super) async fn wait(site: &Site<'_>) -> Result<(), Silent> {
     let end = Instant::now() + SERVING_MAX;
     let mut answers = 0;
     loop {
-        let why = match timeout(ANSWER_MAX, ask(site)).await {
+        let silent = match timeout(ANSWER_MAX, ask(site)).await {
             Ok(Ok(())) => {
                 answers += 1;
-                String::new()
+                if ANSWERS <= answers {
+                    return Ok(());
+                }
+                continue;
             }
-            Ok(Err(error)) => {
-                answers = 0;
-                error.to_string()
-            }
-            Err(_elapsed) => {
-                answers = 0;
-                format!("no answer within {} s", ANSWER_MAX.as_secs())
-            }
+            Ok(Err(error)) => silent(&error),
+            Err(_elapsed) => Silent::Unheard {
+                why: format!("no answer within {} s", ANSWER_MAX.as_secs()),
+            },
         };
-        if ANSWERS <= answers {
-            return Ok(());
-        }
-        if 0 < answers {
-            continue;
-        }
+        answers = 0;
         if end <= Instant::now() {
-            return Err(Silent { why });
+            return Err(silent);
         }
         sleep(PAUSE).await;
     }
 }
 
+fn silent(error: &CallError) -> Silent {
+    let why = error.to_string();
+    match error {
+        CallError::Rejected { .. } => Silent::NotServing { why },
+        CallError::Unreachable(_)
+        | CallError::Unknown { .. }
+        | CallError::Untrusted(_)
+        | CallError::Unreadable(_) => Silent::Unheard { why },
+    }
+}
+
+/// A rejection is an answer, unless it says that it is stopped or stopping.
 async fn ask(site: &Site<'_>) -> Result<(), CallError> {
     let answer = call::query(site.network, site.id, site.id, METHOD, Vec::new()).await;
     match answer {

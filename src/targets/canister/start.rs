@@ -7,6 +7,7 @@ use super::refusal;
 use super::serving::{self, Silent};
 use super::site::Site;
 use super::wire::Activity;
+use crate::decide::canister::reject::{self, Retry, Step};
 use crate::model::payload::Digest;
 use crate::targets::TargetError;
 use anyhow::anyhow;
@@ -21,15 +22,14 @@ const CERTIFIED_MAX: Duration = Duration::from_secs(30);
 
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Starts it. Starting twice does no harm, so an answer that was lost is followed by a look, and by asking again.
+/// Starts it. Starting twice does no harm, so an answer that was lost, and a refusal that may pass, is followed by a look, and by
+/// asking again.
 pub(super) async fn start(site: &Site<'_>) -> Result<(), CallError> {
     let end = Instant::now() + START_MAX;
     loop {
         let error = match site.management().start().await {
             Ok(()) => break,
-            Err(error @ (CallError::Rejected { .. } | CallError::Untrusted(_))) => {
-                return Err(error);
-            }
+            Err(error) if is_final(&error) => return Err(error),
             Err(error) => error,
         };
         if matches!(found::running(site).await, Ok(Some(Activity::Running))) {
@@ -44,10 +44,24 @@ pub(super) async fn start(site: &Site<'_>) -> Result<(), CallError> {
     Ok(())
 }
 
+/// Whether asking again comes to nothing else: the subnet said so, and not one node alone.
+fn is_final(error: &CallError) -> bool {
+    match error {
+        CallError::Rejected { certified, reject } => {
+            let code = reject.code.as_deref();
+            let explained = reject::explain(code, reject.class, &reject.message, Step::Start);
+            *certified && matches!(explained.retry, Retry::Never | Retry::OnceAfterReupload)
+        }
+        CallError::Untrusted(_) => true,
+        CallError::Unreachable(_) | CallError::Unknown { .. } | CallError::Unreadable(_) => false,
+    }
+}
+
 /// Waits until the network certifies `holds`.
 ///
 /// # Errors
-/// `Conflict` when it certifies a module that is neither `holds` nor what was there `before`.
+/// `Conflict` when it certifies a module that is neither `holds` nor what was there `before`. `OutcomeUnknown` when what it
+/// certifies could not be read.
 pub(super) async fn certified(
     site: &Site<'_>,
     before: Option<Digest>,
@@ -69,7 +83,12 @@ pub(super) async fn certified(
                 site.slot,
                 refusal::name(now.and_then(|now| now.module_hash))
             )),
-            Err(error) => refusal::failed(site, refusal::HASH, error),
+            Err(error) => TargetError::OutcomeUnknown {
+                what: format!(
+                    "{}: could not verify that it holds {holds}: {error}",
+                    site.slot
+                ),
+            },
         };
         if end <= Instant::now() {
             return Err(error);
@@ -82,7 +101,8 @@ pub(super) async fn certified(
 /// started once more.
 ///
 /// # Errors
-/// `Unhealthy` when they are not.
+/// `Unhealthy` when they are answered with that it does not run. `OutcomeUnknown` when no answer came that could be trusted: that
+/// says nothing of the canister.
 pub(super) async fn serving(site: &Site<'_>) -> Result<(), TargetError> {
     let Err(silent) = serving::wait(site).await else {
         site.tell("serves queries");
@@ -100,11 +120,50 @@ pub(super) async fn serving(site: &Site<'_>) -> Result<(), TargetError> {
     } else {
         Err(silent)
     };
-    again.map_err(|Silent { why }| TargetError::Unhealthy {
-        what: format!(
-            "{}: it holds the right module, and its queries are not answered: {why}",
-            site.slot
-        ),
-        advice: "look at its status and logs, then run the same command again".to_owned(),
+    again.map_err(|silent| match silent {
+        Silent::NotServing { why } => TargetError::Unhealthy {
+            what: format!(
+                "{}: it was started, and its queries are not answered: {why}",
+                site.slot
+            ),
+            advice: "look at its status and logs, then run the same command again".to_owned(),
+        },
+        Silent::Unheard { why } => TargetError::OutcomeUnknown {
+            what: format!(
+                "{}: it was started, and whether its queries are answered could not be verified: {why}",
+                site.slot
+            ),
+        },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::targets::canister::call::Reject;
+
+    #[track_caller]
+    fn check(certified: bool, code: Option<&str>, class: u8, expected: bool) {
+        let reject = Reject {
+            code: code.map(str::to_owned),
+            class,
+            message: "no".to_owned(),
+        };
+        let error = CallError::Rejected { certified, reject };
+        assert_eq!(is_final(&error), expected, "{error:?}");
+    }
+
+    #[test]
+    fn a_refusal_that_may_pass_is_asked_again() {
+        for code in ["IC0201", "IC0202", "IC0203", "IC0204", "IC0208"] {
+            check(true, Some(code), 2, false);
+        }
+        check(true, None, 2, false);
+        check(true, Some("IC0299"), 2, false);
+        check(false, Some("IC0301"), 3, false);
+        check(true, Some("IC0207"), 2, true);
+        check(true, Some("IC0512"), 5, true);
+        check(true, None, 4, true);
+        assert!(!is_final(&CallError::Unreachable("gone".to_owned())));
+    }
 }

@@ -3,6 +3,7 @@
 use super::hazards::{self, Install, Planned, Prospect};
 use super::identity::Caller;
 use super::module::{self, Facts};
+use super::observe::Seen;
 use super::preflight::{self, Examined};
 use super::settings::WhenStopped;
 use super::site::Site;
@@ -87,9 +88,10 @@ impl Target for Canisters {
         for (site, seen) in sites.iter().zip(&seen) {
             site.network.planned.keep(site.id, began, seen);
         }
-        let held = seen
+        let held = sites
             .iter()
-            .map(|seen| seen.held(self.settings.when_stopped));
+            .zip(&seen)
+            .map(|(site, seen)| self.held(site, seen));
         let slots = sites.iter().map(|site| site.slot.clone());
         Ok(slots.zip(held).collect())
     }
@@ -99,7 +101,7 @@ impl Target for Canisters {
         let began = Instant::now();
         let seen = observe::one(&site).await?;
         site.network.compared.keep(site.id, began, &seen);
-        Ok(Some(seen.held(self.settings.when_stopped)))
+        Ok(Some(self.held(&site, &seen)))
     }
 
     async fn hazards(
@@ -217,6 +219,7 @@ impl Target for Canisters {
                 may_be_stopped: self.settings.when_stopped == WhenStopped::Leave,
             },
             stable: self.settings.stable.0,
+            notes: &self.notes,
         };
         let secrets = &self.base.secrets;
         let sites = match self.sites(None).await {
@@ -241,6 +244,12 @@ impl Target for Canisters {
 }
 
 impl Canisters {
+    /// What a canister that we stopped ourselves holds is not running, whatever the settings say of those that are found stopped.
+    fn held(&self, site: &Site<'_>, seen: &Seen) -> Held {
+        let stopped_by_us = self.notes.stopped_since(site).is_some();
+        seen.held(self.settings.when_stopped, stopped_by_us)
+    }
+
     fn modules(&self) -> MutexGuard<'_, BTreeMap<Slot, Facts>> {
         self.modules.lock().unwrap_or_else(PoisonError::into_inner)
     }

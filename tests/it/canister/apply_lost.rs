@@ -1,7 +1,8 @@
 //! Answers that are lost, and runs that are killed: nothing is done twice, and the canister runs in the end.
 
 use super::apply_world::{World, says};
-use crate::replica::{Fault, modules};
+use crate::replica::{Fault, Reject, modules};
+use lastgood::targets::TargetError;
 use serde_json::json;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ async fn an_install_that_never_arrived_is_not_sent_again() {
     world.replica.faults(|faults| {
         faults.once("install_code", Fault::DropBefore);
         // Certificates tell a time when the request can no longer begin.
-        faults.clock_ahead(std::time::Duration::from_mins(10));
+        faults.clock_ahead(Duration::from_mins(10));
     });
     let failed = world.forward(&modules::good_v2()).await;
     says(
@@ -84,6 +85,26 @@ async fn a_snapshot_whose_answer_is_lost_is_found_and_noted() {
     world.forward(&modules::good_v3()).await.unwrap();
     let deleted = world.target().retire(&[]).await.unwrap();
     assert_eq!(deleted, [format!("snapshot {taken} of api")]);
+}
+
+/// It was accepted: whatever the door says afterwards, it is under way.
+#[tokio::test]
+async fn an_install_that_was_accepted_is_asked_for_although_the_door_is_shut() {
+    for status in [400, 403] {
+        let fault = Fault::Answer202Then(status);
+        check("install_code", fault, "stop take install start").await;
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_is_refused_for_the_moment_is_asked_for_again() {
+    for fault in [
+        Fault::Reject(Reject::new(202, "The canister's ingress queue is full")),
+        Fault::Refuse(Reject::new(201, "Server overloaded")),
+    ] {
+        let changes = "stop take install start start";
+        check("start_canister", fault, changes).await;
+    }
 }
 
 #[tokio::test]
@@ -200,4 +221,20 @@ async fn a_run_that_was_killed_before_the_start_is_finished_by_starting() {
     world.forward(&module).await.unwrap();
     world.runs(&module);
     assert_eq!(world.changes(), "start");
+}
+
+/// The network of this machine is no fault of the release: nobody rolls back because of it.
+#[tokio::test]
+async fn queries_that_are_not_heard_of_are_not_called_unhealthy() {
+    let world = World::holding(&modules::good_v1()).await;
+    let method = "lastgood_asks_whether_queries_are_answered";
+    world
+        .replica
+        .faults(|faults| faults.always(method, Fault::Status(400)));
+    let done = world.forward(&modules::good_v2()).await;
+    assert!(
+        matches!(done, Err(TargetError::OutcomeUnknown { .. })),
+        "{done:?}"
+    );
+    world.runs(&modules::good_v2());
 }

@@ -18,6 +18,8 @@ pub enum Fault {
     DropAfter,
     /// A call is accepted with 202; the client has to poll `read_state`.
     Answer202,
+    /// A call is accepted with 202, and the next `read_state` is answered with this HTTP status.
+    Answer202Then(u16),
     /// A call is accepted with 202 and never heard of again.
     Lost,
     /// It has its effect, and the answer is not CBOR.

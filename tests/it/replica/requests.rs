@@ -113,7 +113,15 @@ pub(super) async fn call(
     if let Some(answer) = after(fault.as_ref()).await? {
         return Ok(answer);
     }
-    let asynchronous = route.version == 2 || fault == Some(Fault::Answer202);
+    let asynchronous = match fault {
+        Some(Fault::Answer202) => true,
+        Some(Fault::Answer202Then(status)) => {
+            let mut world = shared.world();
+            world.faults.once("read_state", Fault::Status(status));
+            true
+        }
+        _ => route.version == 2,
+    };
     if asynchronous || !shared.ended(id, shared.sync_call_max).await {
         return Ok(plain(StatusCode::ACCEPTED, ""));
     }

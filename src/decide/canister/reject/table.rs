@@ -130,8 +130,8 @@ fn transient(number: u16, step: Step) -> Option<Known> {
             "name another id in the settings",
         ),
         206 => later(
-            "the canister did not stop in time: calls to it are still open",
-            "end the calls it waits for, or raise `stop-deadline`",
+            "the canister did not stop in time: calls that it made are still open",
+            "wait until those calls are answered, or raise `stop-deadline`",
             Duration::from_secs(30),
         ),
         207 => never(out_of_cycles(step), TOP_UP),

@@ -71,14 +71,38 @@ async fn nodes_that_lag_behind_the_start_are_waited_for() {
     shop.holds(&modules::good_v1(), COUNT);
 }
 
+/// The run was ended after our own stop: that is no canister which somebody wants to be stopped.
+#[tokio::test]
+async fn what_we_stopped_does_not_stay_stopped() {
+    let shop = Shop::open().await;
+    shop.configure("when-stopped: leave");
+    shop.replica.install(shop.id, &modules::bad_query());
+    shop.replica.faults(|faults| faults.hang("start_canister"));
+    let running = shop.call(&["rollback"]).start();
+    let arrived = async {
+        while !shop.changes().contains(&"start_canister".to_owned()) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), arrived)
+        .await
+        .unwrap();
+    running.kill().await;
+    shop.replica.faults(|faults| faults.clear("start_canister"));
+    assert_eq!(shop.replica.seen(shop.id).status, SeenStatus::Stopped);
+    let out = shop.run(&["rollback"]).await;
+    out.ended(0, "restored");
+    shop.holds(&modules::good_v1(), COUNT);
+}
+
 /// The upgrade changed nothing, and yet it is not as it was: it is down.
 #[tokio::test]
 async fn one_that_cannot_be_started_again_is_not_called_unchanged() {
     let shop = Shop::open().await;
     shop.replica.install(shop.id, &modules::bad_pre_upgrade());
-    let overloaded = Reject::new(202, "The canister's ingress queue is full");
+    let frozen = Reject::new(207, "Canister out of cycles");
     shop.replica.faults(|faults| {
-        faults.always("start_canister", Fault::Reject(overloaded));
+        faults.always("start_canister", Fault::Reject(frozen));
     });
     let out = shop.run(&["rollback"]).await;
     out.ended(17, "incomplete")
