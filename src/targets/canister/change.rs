@@ -44,12 +44,18 @@ pub(super) async fn carry_out(
         found
     };
     let changed = match change {
-        Change::Start { .. } => apply::start(&order, &looking.await?, to).await,
+        Change::Start { .. } => match looking.await {
+            Ok(found) => apply::start(&order, &found, to).await,
+            Err(error) => Err(apply::give_up(&order, None, error).await),
+        },
         Change::Install { from, .. } => {
             let from = from.as_ref().map(|revision| digest(slot, revision));
             let from = from.transpose()?;
-            let (found, new) = tokio::join!(looking, new(canisters, &order, from, to, payload));
-            apply::install(&order, found?, from, new?).await
+            match tokio::join!(looking, new(canisters, &order, from, to, payload)) {
+                (Ok(found), Ok(new)) => apply::install(&order, found, from, new).await,
+                (Ok(found), Err(error)) => Err(apply::give_up(&order, Some(&found), error).await),
+                (Err(error), _) => Err(apply::give_up(&order, None, error).await),
+            }
         }
     };
     // The module of before ran, and may have trapped, until it was stopped.

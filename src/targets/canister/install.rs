@@ -10,6 +10,7 @@ use super::upload::{self, Load};
 use crate::decide::canister::mode::{Memory, Mode};
 use crate::decide::canister::reject;
 use crate::model::payload::Digest;
+use crate::model::state::Slot;
 use crate::targets::TargetError;
 use ic_management_canister_types::{CanisterInstallMode, UpgradeFlags, WasmMemoryPersistence};
 use sha2::{Digest as _, Sha256};
@@ -33,6 +34,13 @@ pub(super) enum Installed {
     Rejected(Reject),
 }
 
+/// The change was taken up, and may come to its end at any time: nothing else may be done meanwhile.
+#[derive(Debug, thiserror::Error)]
+#[error("{slot}: the network is still at it, long after it took the change up")]
+pub(super) struct UnderWay {
+    slot: Slot,
+}
+
 /// Whether the installed module hands its state over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PreUpgrade {
@@ -44,7 +52,8 @@ pub(super) enum PreUpgrade {
 /// Installs the module, once. Its answer lost, what became of it is found out.
 ///
 /// # Errors
-/// `OutcomeUnknown` when that could not be found out: it may still be installed. With any other error it is not.
+/// `OutcomeUnknown` when that could not be found out: it may be installed, and will no longer be. [`UnderWay`] as `Failed`: it may
+/// still be. With any other error it is not.
 pub(super) async fn install(
     site: &Site<'_>,
     before: Option<Digest>,
@@ -100,6 +109,9 @@ pub(super) async fn settled(
                     ),
                 }),
                 Settled::Other(found) => Err(refusal::conflict(site, found, step.before)),
+                Settled::UnderWay => Err(TargetError::Failed(anyhow::Error::new(UnderWay {
+                    slot: site.slot.clone(),
+                }))),
                 Settled::Unknown => Err(TargetError::OutcomeUnknown {
                     what: format!(
                         "{}: {why}; the network did not say whether it was done",

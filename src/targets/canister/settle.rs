@@ -29,7 +29,9 @@ pub(super) enum Settled {
     NotDone,
     /// It holds a module that is neither the one before nor the one after: somebody else's.
     Other(Option<Digest>),
-    /// The network said nothing that would tell.
+    /// It was taken up, and has not come to its end.
+    UnderWay,
+    /// The network said nothing that would tell. It was not heard to be under way, and can no longer begin.
     Unknown,
 }
 
@@ -45,19 +47,46 @@ pub(super) async fn module(site: &Site<'_>, submitted: &Submitted, step: Step) -
     site.tell("the answer was lost; asking the network what became of it");
     let begun = Instant::now();
     let mut bound = SILENT_MAX;
+    let mut is_under_way = false;
     loop {
         let fate = call::outcome(site.network, site.id, submitted).await.ok();
         let now = certified::read(site.network, site.id).await.ok().flatten();
-        if matches!(fate, Some((Fate::UnderWay, _))) {
+        if let Some((fate, _time_ns)) = &fate {
+            is_under_way = *fate == Fate::UnderWay;
+        }
+        if is_under_way {
             bound = UNDER_WAY_MAX;
         }
         if let Some(settled) = judge(fate, now.as_ref(), step, submitted.expires_ns) {
             return settled;
         }
         if bound <= begun.elapsed() {
-            return Settled::Unknown;
+            return if is_under_way {
+                Settled::UnderWay
+            } else {
+                Settled::Unknown
+            };
         }
         sleep(PAUSE).await;
+    }
+}
+
+/// Waits until each of these messages was taken up, or can no longer be.
+pub(super) async fn taken_up(site: &Site<'_>, sent: &[Submitted]) {
+    let end = Instant::now() + SILENT_MAX;
+    for submitted in sent {
+        let last = submitted.expires_ns.saturating_add(MARGIN_NS);
+        loop {
+            match call::outcome(site.network, site.id, submitted).await {
+                Ok((Fate::Unheard, time_ns)) if time_ns <= last => (),
+                Ok(_) => break,
+                Err(error) => tracing::debug!(slot = %site.slot, %error, "asked for a stop"),
+            }
+            if end <= Instant::now() {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
     }
 }
 

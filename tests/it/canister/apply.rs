@@ -73,6 +73,12 @@ async fn a_stopped_canister_is_started_or_left_as_the_settings_say() {
     world.runs(&modules::good_v2());
     assert_eq!(world.changes(), "take install start");
 
+    // Also when it is rejected: who stopped it may have been a run whose notes are lost.
+    world.replica.stop(world.id);
+    let failed = world.forward(&modules::bad_post_upgrade()).await;
+    says(failed, &["IC0503", "it runs"]);
+    world.runs(&modules::good_v2());
+
     world.set("when-stopped", json!("leave"));
     world.replica.stop(world.id);
     world.forward(&modules::good_v3()).await.unwrap();
@@ -87,6 +93,47 @@ async fn a_stopped_canister_is_started_or_left_as_the_settings_say() {
     says(failed, &["IC0503", "it is stopped, as it was found"]);
     assert_eq!(world.seen().status, SeenStatus::Stopped);
     assert_eq!(world.changes(), "take install");
+}
+
+#[tokio::test]
+async fn what_ends_a_stop_is_told_as_it_is() {
+    let mut world = World::holding(&modules::good_v1()).await;
+    world.set("stop-deadline", json!("3s"));
+    let fault = |code: u16| Fault::Reject(Reject::new(code, "no"));
+    world
+        .replica
+        .faults(|faults| faults.once("stop_canister", fault(511)));
+    let failed = world.forward(&modules::good_v2()).await;
+    says(failed, &["somebody started the canister", "it runs"]);
+    world.runs(&modules::good_v1());
+
+    // The network waits no longer, and we do.
+    world
+        .replica
+        .faults(|faults| faults.once("stop_canister", fault(206)));
+    world.forward(&modules::good_v2()).await.unwrap();
+    world.runs(&modules::good_v2());
+    assert_eq!(world.changes(), "stop stop take install start");
+}
+
+#[tokio::test]
+async fn one_that_somebody_starts_meanwhile_is_stopped_again() {
+    let world = World::holding(&modules::good_v1()).await;
+    world.replica.faults(|faults| {
+        faults.once(
+            "take_canister_snapshot",
+            Fault::DelayAnswer(Duration::from_secs(2)),
+        );
+    });
+    let module = modules::good_v2();
+    let meddled = async {
+        world.called("take_canister_snapshot").await;
+        world.replica.start_canister(world.id);
+    };
+    let (done, ()) = tokio::join!(world.forward(&module), meddled);
+    done.unwrap();
+    assert_eq!(world.changes(), "stop take stop take install start");
+    world.runs(&module);
 }
 
 #[tokio::test]

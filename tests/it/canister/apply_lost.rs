@@ -2,7 +2,7 @@
 
 use super::apply_world::{World, says};
 use crate::replica::{Fault, Reject, modules};
-use lastgood::targets::TargetError;
+use lastgood::targets::{TargetError, Way};
 use serde_json::json;
 use std::time::Duration;
 
@@ -221,6 +221,42 @@ async fn a_run_that_was_killed_before_the_start_is_finished_by_starting() {
     world.forward(&module).await.unwrap();
     world.runs(&module);
     assert_eq!(world.changes(), "start");
+}
+
+/// A run that cannot begin starts what the one before it left stopped.
+#[tokio::test]
+async fn a_run_after_one_that_was_killed_starts_it_even_when_somebody_else_deployed() {
+    let world = World::holding(&modules::good_v1()).await;
+    world.replica.faults(|faults| faults.hang("install_code"));
+    let module = modules::good_v2();
+    tokio::select! {
+        done = world.forward(&module) => panic!("{done:?}"),
+        () = world.called("install_code") => (),
+    }
+    world.replica.faults(|faults| faults.clear("install_code"));
+    let target = world.target();
+    let plan = world.plan(&*target, &module, Way::Forward).await.unwrap();
+    world.replica.install(world.id, &modules::good_v3());
+    let failed = world
+        .carry_out(&*target, &plan, &module, Way::Forward)
+        .await;
+    says(failed, &["somebody else", "it runs"]);
+    world.runs(&modules::good_v3());
+}
+
+/// No stop was heard of, and it is not said that calls are open.
+#[tokio::test]
+async fn a_stop_that_is_not_heard_of_is_waited_out() {
+    let mut world = World::holding(&modules::good_v1()).await;
+    world.set("stop-deadline", json!("2s"));
+    world.replica.faults(|faults| {
+        faults.always("stop_canister", Fault::Lost);
+        faults.clock_ahead(Duration::from_mins(10));
+    });
+    let failed = world.forward(&modules::good_v2()).await;
+    says(failed, &["could not stop it", "it runs"]);
+    world.tells("can come late");
+    world.runs(&modules::good_v1());
 }
 
 /// The network of this machine is no fault of the release: nobody rolls back because of it.
