@@ -98,15 +98,23 @@ impl Asker {
     }
 
     async fn replied(&self, reply: Vec<u8>) -> Class {
-        let Some(expected) = &self.expect else {
-            return Class::Ok;
-        };
         if reply::BYTES_MAX < reply.len() {
             let why = "the reply is larger than 2 MiB: ask for less".to_owned();
             return Class::Config { why };
         }
+        // Without an interface nothing says what a reply should be.
+        if self.expect.is_none() && self.prepared.inferred {
+            return Class::Ok;
+        }
         match self.prepared.reader.line(reply).await {
-            Ok(line) if expected.holds(line.as_bytes()) => Class::Ok,
+            Ok(line)
+                if self
+                    .expect
+                    .as_ref()
+                    .is_none_or(|expected| expected.holds(line.as_bytes())) =>
+            {
+                Class::Ok
+            }
             Ok(_) => Class::Fail {
                 why: "reply does not match".to_owned(),
             },
@@ -299,6 +307,45 @@ mod tests {
         );
     }
 
+    /// Also without `expect`: a canister that answers garbage is not well.
+    #[tokio::test]
+    async fn a_reply_is_what_the_interface_says() {
+        let question = Question {
+            method: "count".to_owned(),
+            arguments: "()".to_owned(),
+            expect: None,
+        };
+        let asker = async |interface: Option<&str>| {
+            let prepared = reader::prepare(interface.map(str::to_owned), &question);
+            let agent = Agent::builder().with_url("http://127.0.0.1:1").build();
+            Asker {
+                agent: agent.unwrap(),
+                canister: Principal::anonymous(),
+                method: question.method.clone(),
+                expect: None,
+                prepared: prepared.await.unwrap(),
+            }
+        };
+        let typed = asker(Some("service : { count : () -> (nat) query }")).await;
+        let good = candid::encode_one(candid::Nat::from(3_u8)).unwrap();
+        assert!(matches!(typed.replied(good).await, Class::Ok));
+        assert!(matches!(
+            typed.replied(b"garbled".to_vec()).await,
+            Class::Fail { .. }
+        ));
+        let large = vec![0; reply::BYTES_MAX + 1];
+        assert!(matches!(
+            typed.replied(large.clone()).await,
+            Class::Config { .. }
+        ));
+        let untyped = asker(None).await;
+        assert!(matches!(
+            untyped.replied(b"garbled".to_vec()).await,
+            Class::Ok
+        ));
+        assert!(matches!(untyped.replied(large).await, Class::Config { .. }));
+    }
+
     #[test]
     fn arguments_that_were_guessed_may_be_wrong() {
         for message in [
@@ -327,7 +374,7 @@ mod tests {
                 content: Vec::new(),
             })
         };
-        for status in [400, 401, 403, 404, 429] {
+        for status in [400, 401, 403, 404, 407, 413, 429] {
             check(
                 &http(status),
                 false,

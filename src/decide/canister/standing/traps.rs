@@ -123,20 +123,17 @@ pub(super) fn new(watched: &Watched<'_>, ended: &Baseline, looks: &[Look]) -> Op
 pub(super) fn older(watched: &Watched<'_>, ended: &Baseline, first: &Look) -> Option<Sighting> {
     let lines = first.lines.as_deref().unwrap_or_default();
     let mut traps: Vec<&Line> = lines.iter().filter(|line| line.trap().is_some()).collect();
-    let (when, advice) = match watched.since {
-        Some(since) => {
-            traps.retain(|line| since.baseline.precedes(line) && !ended.precedes(line));
-            take_rejected(since, &mut traps);
-            ("while it was changed", "watch it again: those may be over")
-        }
-        None => {
-            let begins = first.time_ns.saturating_sub(RECENT_NS);
-            traps.retain(|line| (begins..=first.time_ns).contains(&line.time_ns));
-            (
-                "in the 10 minutes before it was watched",
-                "compare their times with that of the deploy, and watch again",
-            )
-        }
+    let (when, advice) = if let Some(since) = watched.since {
+        traps.retain(|line| since.baseline.precedes(line) && !ended.precedes(line));
+        take_rejected(since, &mut traps);
+        ("while it was changed", "watch it again: those may be over")
+    } else {
+        let begins = first.time_ns.saturating_sub(RECENT_NS);
+        traps.retain(|line| (begins..=first.time_ns).contains(&line.time_ns));
+        (
+            "in the 10 minutes before it was watched",
+            "compare their times with that of the deploy, and watch again",
+        )
     };
     let newest = traps.iter().max_by_key(|line| line.index)?;
     let what = format!(
