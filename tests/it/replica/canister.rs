@@ -131,7 +131,9 @@ impl Canister {
         }
         let text = match trap {
             None => return,
-            Some(Trap::Called(text) | Trap::Trapped(text) | Trap::Violation(text)) => text.clone(),
+            Some(Trap::Called(text)) if text.is_empty() => format!("(no message)\n{BACKTRACE}"),
+            Some(Trap::Called(text) | Trap::Trapped(text)) => format!("{text}\n{BACKTRACE}"),
+            Some(Trap::Violation(text)) => text.clone(),
             Some(trap @ Trap::Instructions) => trap.to_string(),
         };
         self.log(now, format!("[TRAP]: {text}").into_bytes());
@@ -267,6 +269,9 @@ fn answer(canister: Principal, result: Result<Answer, Trap>) -> Result<Vec<u8>, 
     }
 }
 
+/// What a replica adds to traps of modules with a name section.
+const BACKTRACE: &str = "Canister Backtrace:\nshop::bump";
+
 /// The reject for a trap.
 pub fn trapped(canister: Principal, trap: &Trap) -> Reject {
     let (error, section) = match trap {
@@ -283,10 +288,9 @@ pub fn trapped(canister: Principal, trap: &Trap) -> Reject {
             "Try optimizing this method to consume fewer instructions or split the work across multiple messages."
         }
     };
-    Reject::of_canister(
-        error,
-        canister,
-        &trap.to_string(),
-        Some(Help { advice, section }),
-    )
+    let text = match trap {
+        Trap::Called(_) | Trap::Trapped(_) => format!("{trap}\n{BACKTRACE}"),
+        Trap::Instructions | Trap::Violation(_) => trap.to_string(),
+    };
+    Reject::of_canister(error, canister, &text, Some(Help { advice, section }))
 }

@@ -89,7 +89,10 @@ async fn a_trap_in_an_upgrade_changes_nothing_but_the_logs() {
         "{reject:?}"
     );
     let after = bench.replica.seen(bench.id);
-    assert_eq!(after.logs, ["[TRAP]: told to trap"]);
+    assert_eq!(
+        after.logs,
+        ["[TRAP]: told to trap\nCanister Backtrace:\nshop::bump"]
+    );
     assert_eq!(
         (after.module_hash, after.version),
         (before.module_hash, before.version)

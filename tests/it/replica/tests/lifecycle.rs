@@ -164,7 +164,13 @@ async fn traps_are_logged_but_not_those_of_queries() {
     bench.replica.install(bench.id, &modules::logs_traps());
     assert_eq!(code(bench.bump().await), certified("IC0503"));
     let lines = logs(&bench.agent, bench.id).await.unwrap();
-    assert_eq!(lines, ["bumping.", "[TRAP]: told to trap"]);
+    assert_eq!(
+        lines,
+        [
+            "bumping.",
+            "[TRAP]: told to trap\nCanister Backtrace:\nshop::bump"
+        ]
+    );
     assert_eq!(bench.replica.count(bench.id), 0);
 
     bench.upgrade(&modules::bad_query()).await.unwrap();
