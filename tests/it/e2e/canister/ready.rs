@@ -38,3 +38,30 @@ async fn everything_that_is_missing_is_listed_at_once() {
     out.ended(19, "not-ready").says("snapshot");
     assert_eq!(shop.changes(), [""; 0]);
 }
+
+/// The module that is there may be the one that lost the method: the way back is not refused.
+#[tokio::test]
+async fn a_question_that_cannot_be_asked_is_told_before_anything_is_changed() {
+    let shop = Shop::open().await;
+    let probe = |slot: &str| {
+        format!(
+            "probes: [{{ name: version, query: {{ slot: {slot}, method: gone, arguments: \"()\" }} }}], rate: 20, warm-up: 2s, cap: 30s, baseline: 2s"
+        )
+    };
+    shop.configure_with(&shop.member(), "", &probe(super::shop::NAME));
+    shop.replica.install(shop.id, &modules::bad_query());
+    for (args, outcome) in [
+        (&["ready"][..], "ready"),
+        (&["rollback", "--dry-run"], "planned"),
+    ] {
+        let out = shop.run(args).await;
+        out.ended(0, outcome).says("probe version cannot be asked");
+    }
+    let out = shop.run(&["rollback"]).await;
+    out.ended(16, "inconclusive");
+    shop.certifies(&modules::good_v1());
+
+    shop.configure_with(&shop.member(), "", &probe("another"));
+    let out = shop.run(&["rollback", "--dry-run"]).await;
+    out.ended(2, "usage").says("found the slot another");
+}
