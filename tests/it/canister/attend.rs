@@ -173,7 +173,11 @@ async fn one_that_somebody_stopped_is_critical_and_ends_the_watch() {
 #[tokio::test]
 async fn traps_after_the_first_look_are_serious() {
     let world = world(&modules::logs_traps()).await;
-    let told = Told::then(|| (0..4).for_each(|_| world.trap()));
+    let told = Told::then(|| {
+        for _ in 0..4 {
+            world.trap();
+        }
+    });
     let attended = world.attend(&told).await;
     let sighting = sighted(&attended, Symptom::Trapped);
     assert_eq!(sighting.severity, Severity::Serious);

@@ -326,7 +326,7 @@ fn the_trap_of_a_rejected_install_is_not_told() {
         ("Canister trapped: unreachable.", "unreachable"),
         (
             &format!("with message: '{long}"),
-            &format!("{}…", &long[..900]),
+            &format!("{}…", long.get(..900).unwrap()),
         ),
     ] {
         let mut since = since();
