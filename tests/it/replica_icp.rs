@@ -1,7 +1,7 @@
 //! The official client `icp`, unmodified and with all of its verification, against the double of a replica: the proof that
 //! what our own client is tested against is the Internet Computer's protocol, and not our idea of it.
 
-use crate::replica::{Options, Replica, SeenStatus, StatusAnswer, modules};
+use crate::replica::{Fault, Options, Prices, Replica, SeenStatus, StatusAnswer, modules};
 use crate::tools;
 use candid::Principal;
 use std::path::{Path, PathBuf};
@@ -315,5 +315,78 @@ async fn the_official_client_believes_a_delegated_subnet_and_no_wrong_key() {
     fails(
         &desk.run(&command).await,
         &["ertificate verification failed"],
+    );
+}
+
+/// What the target meets on bad days, met by the official client too.
+#[tokio::test]
+async fn the_official_client_on_a_bad_day() {
+    let options = Options {
+        stop_max: Duration::from_secs(1),
+        ..Options::default()
+    };
+    let Some(desk) = Desk::new(options).await else {
+        return;
+    };
+    let principal = desk
+        .run(&["identity", "principal", "--identity", "owner"])
+        .await
+        .unwrap();
+    let owner = Principal::from_text(principal.trim()).unwrap();
+    let canister = desk.replica.create(&[owner], 100_000_000_000_000);
+    desk.replica.install(canister, &modules::good_v1());
+    desk.replica.update(canister, "bump").unwrap();
+    let id = canister.to_text();
+    let holds = |module: &[u8]| {
+        let seen = desk.replica.seen(canister);
+        assert_eq!(seen.module_hash, Some(modules::hash(module)));
+        assert_eq!(seen.status, SeenStatus::Running);
+    };
+
+    // Bad, and back by an upgrade: the state stays.
+    desk.install(&id, "upgrade", &modules::bad_query())
+        .await
+        .unwrap();
+    let packed = modules::gzip(&modules::good_v2());
+    desk.install(&id, "upgrade", &packed).await.unwrap();
+    says(&desk.owner(&["status", &id]).await, &[&hash(&packed)]);
+    desk.install(&id, "upgrade", &modules::good_v1())
+        .await
+        .unwrap();
+    holds(&modules::good_v1());
+    assert_eq!(desk.replica.count(canister), 1);
+
+    // A call that stays open: it does not stop, and can be started again.
+    desk.replica.hold_stopping(canister);
+    fails(&desk.owner(&["stop", &id]).await, &["IC0206"]);
+    desk.owner(&["start", &id]).await.unwrap();
+    desk.replica.release(canister);
+    holds(&modules::good_v1());
+
+    // No cycles for an install: nothing is changed.
+    desk.replica.set_prices(Prices {
+        install: 1_000,
+        ..Prices::default()
+    });
+    desk.replica.change(canister, |canister| {
+        canister.cycles = canister.freezing_limit() + 999;
+    });
+    fails(
+        &desk.install(&id, "upgrade", &modules::good_v3()).await,
+        &["IC0207"],
+    );
+    holds(&modules::good_v1());
+    desk.replica
+        .change(canister, |canister| canister.cycles = 100_000_000_000_000);
+
+    // The answer of an install that was done is lost: the client fails, and the module is there.
+    desk.replica
+        .faults(|faults| faults.once("install_code", Fault::DropAfter));
+    desk.install(&id, "upgrade", &modules::good_v3())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        desk.replica.seen(canister).module_hash,
+        Some(modules::hash(&modules::good_v3()))
     );
 }
