@@ -138,11 +138,6 @@ pub fn is_no_method(code: Option<&str>, message: &str) -> bool {
     is_one_of(code, message, &[536])
 }
 
-/// The canister has no module.
-pub fn is_empty(code: Option<&str>, message: &str) -> bool {
-    is_one_of(code, message, &[537])
-}
-
 /// Chunks are missing, or are not those of the module.
 pub fn is_chunk(code: Option<&str>, message: &str) -> bool {
     is_one_of(code, message, &[504]) && text::is_chunk_store(message)
@@ -168,11 +163,6 @@ pub fn is_out_of_cycles(code: Option<&str>, message: &str) -> bool {
     is_one_of(code, message, &[207, 530, 531, 532, 535])
 }
 
-/// Too much was asked for in a short time.
-pub fn is_rate_limited(code: Option<&str>, message: &str) -> bool {
-    is_one_of(code, message, &[209, 210])
-}
-
 /// The network has no such canister.
 pub fn is_no_canister(code: Option<&str>, message: &str) -> bool {
     is_one_of(code, message, &[301])
@@ -192,11 +182,6 @@ pub fn is_snapshot_limit(code: Option<&str>, message: &str) -> bool {
 /// A snapshot, or a canister, that will be ready in a while.
 pub fn is_not_ready_yet(code: Option<&str>, message: &str) -> bool {
     is_one_of(code, message, &[406]) && text::is_not_ready_yet(message)
-}
-
-/// It did not stop within the time that the network waits for it.
-pub fn is_stop_timeout(code: Option<&str>, message: &str) -> bool {
-    is_one_of(code, message, &[206, 511])
 }
 
 /// Which hook of a module failed, when the text or its backtrace names one.
