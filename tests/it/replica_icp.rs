@@ -40,6 +40,15 @@ impl Desk {
         Some(desk)
     }
 
+    /// A canister of the owner that runs v1.
+    async fn canister(&self) -> Principal {
+        let principal = self.run(&["identity", "principal", "--identity", "owner"]);
+        let owner = Principal::from_text(principal.await.unwrap().trim()).unwrap();
+        let canister = self.replica.create(&[owner], 100_000_000_000_000);
+        self.replica.install(canister, &modules::good_v1());
+        canister
+    }
+
     fn file(&self, name: &str, content: &[u8]) -> String {
         let path = self.home.path().join(name);
         std::fs::write(&path, content).unwrap();
@@ -285,13 +294,7 @@ async fn the_official_client_believes_a_delegated_subnet_and_no_wrong_key() {
     let Some(desk) = Desk::new(options).await else {
         return;
     };
-    let principal = desk
-        .run(&["identity", "principal", "--identity", "owner"])
-        .await
-        .unwrap();
-    let owner = Principal::from_text(principal.trim()).unwrap();
-    let canister = desk.replica.create(&[owner], 100_000_000_000_000);
-    desk.replica.install(canister, &modules::good_v1());
+    let canister = desk.canister().await;
     let id = canister.to_text();
     says(
         &desk.owner(&["call", "--query", &id, "version", "()"]).await,
@@ -328,13 +331,7 @@ async fn the_official_client_on_a_bad_day() {
     let Some(desk) = Desk::new(options).await else {
         return;
     };
-    let principal = desk
-        .run(&["identity", "principal", "--identity", "owner"])
-        .await
-        .unwrap();
-    let owner = Principal::from_text(principal.trim()).unwrap();
-    let canister = desk.replica.create(&[owner], 100_000_000_000_000);
-    desk.replica.install(canister, &modules::good_v1());
+    let canister = desk.canister().await;
     desk.replica.update(canister, "bump").unwrap();
     let id = canister.to_text();
     let holds = |module: &[u8]| {

@@ -61,9 +61,11 @@ impl<'a> Planned<'a> {
             return;
         };
         if let Err(failure) = question::open(operation, self.name, query, question).await {
+            let next = failure.hints.first().map(|hint| format!(" ({hint})"));
             operation.warn(format!(
-                "probe {} cannot be asked of what is in place now: {failure}; without it there may be no verdict",
-                self.name
+                "probe {} cannot be asked of what is in place now: {failure}{}; without it there may be no verdict",
+                self.name,
+                next.unwrap_or_default()
             ));
         }
     }

@@ -2,7 +2,7 @@
 //! says that the probe is wrong is told in `docs/verdict.md`.
 
 use super::call::CallError;
-use super::certified;
+use super::certified::{self, Section};
 use super::interface::short;
 use super::reader::{self, Prepared};
 use super::reply;
@@ -26,9 +26,12 @@ const INTERFACE: &str = "candid:service";
 /// `Refused` when it cannot be asked as it stands, `Unreachable` when the interface could not be read.
 pub(super) async fn open(site: &Site<'_>, question: &Question) -> Result<Ask, TargetError> {
     let slot = site.slot;
-    let interface = certified::metadata(site.network, site.id, INTERFACE)
-        .await
-        .map_err(|error| no_interface(&error, site))?;
+    let section = certified::metadata(site.network, site.id, INTERFACE).await;
+    let interface = match section.map_err(|error| no_interface(&error, site))? {
+        Section::Text(text) => Some(text),
+        // What we may not read is not published to us.
+        Section::Absent | Section::Private => None,
+    };
     let prepared = reader::prepare(interface, question)
         .await
         .map_err(|refusal| TargetError::Refused {

@@ -111,6 +111,20 @@ pub(super) async fn change<A: CandidType, R: DeserializeOwned + CandidType>(
     decode(method.name, &bytes)
 }
 
+/// The same for a method that changes nothing: an answer that was lost is one that did not come.
+pub(super) async fn look<A: CandidType, R: DeserializeOwned + CandidType>(
+    network: &Network,
+    method: Method<'_>,
+    argument: A,
+    wait: Duration,
+) -> Result<R, CallError> {
+    let answer = change(network, method, argument, wait).await;
+    answer.map_err(|error| match error {
+        CallError::Unknown { why, submitted: _ } => CallError::Unreachable(why),
+        other => other,
+    })
+}
+
 /// The same for a method that replies with nothing.
 pub(super) async fn command<A: CandidType>(
     network: &Network,

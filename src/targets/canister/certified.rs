@@ -5,8 +5,8 @@ use super::call::{self, CallError};
 use super::network::Network;
 use crate::model::payload::Digest;
 use candid::Principal;
-use ic_agent::Certificate;
 use ic_agent::hash_tree::{self, LookupResult};
+use ic_agent::{AgentError, Certificate};
 
 /// One step of a path in the state tree.
 type Label = hash_tree::Label<Vec<u8>>;
@@ -52,27 +52,44 @@ pub(super) async fn controllers(
     call::read(network.agent.read_state_canister_controllers(id)).await
 }
 
-/// A metadata section of the installed module, as text. `None`: the module has no such public section, or the canister is empty.
+/// A metadata section of the installed module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Section {
+    /// The module has no such section, or the canister is empty.
+    Absent,
+    /// It is there, and only a controller may read it: the interface specification answers everybody else with 403.
+    Private,
+    Text(String),
+}
+
+/// Reads a metadata section of the installed module, as text.
 pub(super) async fn metadata(
     network: &Network,
     id: Principal,
     section: &str,
-) -> Result<Option<String>, CallError> {
+) -> Result<Section, CallError> {
     let path: Vec<Label> = vec![
         "canister".into(),
         Label::from_bytes(id.as_slice()),
         "metadata".into(),
         section.into(),
     ];
-    let asking = network.agent.read_state_raw(vec![path.clone()], id);
-    let certificate = call::read(asking).await?;
+    let asking = async {
+        match network.agent.read_state_raw(vec![path.clone()], id).await {
+            Err(AgentError::HttpError(answer)) if answer.status == 403 => Ok(None),
+            answer => answer.map(Some),
+        }
+    };
+    let Some(certificate) = call::read(asking).await? else {
+        return Ok(Section::Private);
+    };
     let Some(bytes) = lookup(&certificate, &path)? else {
-        return Ok(None);
+        return Ok(Section::Absent);
     };
     let text = String::from_utf8(bytes.to_vec()).map_err(|_not_text| {
         CallError::Unreadable(format!("the metadata section {section} is no text"))
     })?;
-    Ok(Some(text))
+    Ok(Section::Text(text))
 }
 
 /// Nothing there is told apart from "not said": what is not said is an error.

@@ -165,11 +165,11 @@ fn argument(
     };
     let values = parse_idl_args(text.unwrap_or("()")).map_err(|error| wrong(error.to_string()))?;
     // An interface that cannot be read is no reason not to install.
-    let init = interface.and_then(|text| Interface::read(text).ok()?.init());
-    match (init, text) {
-        (Some(init), Some(_)) => init.encode(values).map_err(|refusal| wrong(refusal.what)),
+    let init = || Interface::read(interface?).ok()?.init();
+    match text.and_then(|_given| init()) {
+        Some(init) => init.encode(values).map_err(|refusal| wrong(refusal.what)),
         // Without an argument nothing is sent, as other tools do it: a module that needs one says so.
-        (None, _) | (_, None) => values.to_bytes().map_err(|error| wrong(error.to_string())),
+        None => values.to_bytes().map_err(|error| wrong(error.to_string())),
     }
 }
 

@@ -4,9 +4,9 @@
 use super::call::CallError;
 use super::certified::{self, Certified};
 use super::logs;
-use super::look::{Baselines, number};
+use super::look::Baselines;
 use super::site::Site;
-use super::wire::{Activity, Status};
+use super::wire::{Activity, Status, number};
 use crate::decide::canister::standing::{Line, Supply, cycles};
 use crate::model::secret::Secret;
 use crate::targets::process::mask;

@@ -3,6 +3,7 @@
 
 use super::call::{CallError, Reject};
 use super::certified;
+use super::module::megabytes;
 use super::refusal::{self, Doing};
 use super::settle::{self, Settled, Step};
 use super::site::Site;
@@ -60,7 +61,7 @@ pub(super) async fn install(
     parcel: &Parcel,
     pre_upgrade: PreUpgrade,
 ) -> Result<Installed, TargetError> {
-    let (module, mode) = (size(parcel.module.len()), name(parcel.mode));
+    let (module, mode) = (megabytes(parcel.module.len() as u64), name(parcel.mode));
     site.tell(&match &parcel.load {
         Load::Whole => format!("installing {module} ({mode})"),
         Load::Chunked(chunks) => {
@@ -191,15 +192,6 @@ const fn name(mode: Mode) -> &'static str {
     }
 }
 
-/// `2.6 MB`, `31 kB`.
-fn size(bytes: usize) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
-        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,13 +224,5 @@ mod tests {
             Skip,
             "Upgrade(Some(UpgradeFlags { skip_pre_upgrade: Some(true), wasm_memory_persistence: None }))",
         );
-    }
-
-    #[test]
-    fn sizes_are_told_as_people_say_them() {
-        assert_eq!(size(999), "999 B");
-        assert_eq!(size(31_999), "31 kB");
-        assert_eq!(size(2_600_123), "2.6 MB");
-        assert_eq!(size(1_000_000), "1.0 MB");
     }
 }

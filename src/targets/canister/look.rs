@@ -6,12 +6,11 @@ use super::certified;
 use super::logs;
 use super::observe::Told as Answered;
 use super::site::Site;
-use super::wire::{Activity, Status as Answer};
+use super::wire::{Activity, Status as Answer, number};
 use crate::decide::canister::reject::is_out_of_cycles;
 use crate::decide::canister::standing::{Baseline, Look, Module, Since, Status, Supply, Told};
 use crate::model::secret::Secret;
 use crate::model::state::{Phase, Revision, Slot};
-use candid::Nat;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -130,11 +129,6 @@ fn known(answer: &Answer) -> Status {
     }
 }
 
-/// A Candid `nat` has no limit; what does not fit is as good as without end.
-pub(super) fn number(nat: &Nat) -> u128 {
-    u128::try_from(&nat.0).unwrap_or(u128::MAX)
-}
-
 /// How a canister is right before its change, or right after it: traps of until then do not count, and an old debt is no fault
 /// of the release. `None`: it could not be looked at; then the first look after the change is what is compared with.
 pub(super) async fn baseline(
@@ -220,6 +214,7 @@ mod tests {
     use super::*;
     use crate::decide::canister::standing::Pace;
     use crate::targets::canister::call::Reject;
+    use candid::Nat;
 
     fn rejected(code: &str) -> CallError {
         CallError::Rejected {

@@ -43,12 +43,7 @@ impl Management<'_> {
     /// Status, cycles and memory, agreed on by the subnet. Controllers only.
     pub(super) async fn status(&self) -> Result<Status, CallError> {
         let method = self.method("canister_status");
-        let answer = call::change(self.network, method, self.about(), READ_MAX).await;
-        // It changes nothing: an answer that was lost is one that did not come.
-        answer.map_err(|error| match error {
-            CallError::Unknown { why, submitted: _ } => CallError::Unreachable(why),
-            other => other,
-        })
+        call::look(self.network, method, self.about(), READ_MAX).await
     }
 
     /// Asks it to stop, and waits until it has, at most `wait`: open calls must end first.
@@ -65,11 +60,7 @@ impl Management<'_> {
 
     pub(super) async fn snapshots(&self) -> Result<Vec<Snapshot>, CallError> {
         let method = self.method("list_canister_snapshots");
-        let answer = call::change(self.network, method, self.about(), READ_MAX).await;
-        answer.map_err(|error| match error {
-            CallError::Unknown { why, submitted: _ } => CallError::Unreachable(why),
-            other => other,
-        })
+        call::look(self.network, method, self.about(), READ_MAX).await
     }
 
     /// Takes a snapshot of module and state; `replace`: in the place of this one.
@@ -114,8 +105,7 @@ impl Management<'_> {
             snapshot_id: snapshot,
         };
         let method = self.method("read_canister_snapshot_metadata");
-        let answer: SnapshotModule =
-            call::change(self.network, method, argument, SMALL_MAX).await?;
+        let answer: SnapshotModule = call::look(self.network, method, argument, SMALL_MAX).await?;
         Ok(answer.wasm_module_size)
     }
 
@@ -133,7 +123,7 @@ impl Management<'_> {
         };
         let method = self.method("read_canister_snapshot_data");
         let answer: ReadCanisterSnapshotDataResult =
-            call::change(self.network, method, argument, SMALL_MAX).await?;
+            call::look(self.network, method, argument, SMALL_MAX).await?;
         Ok(answer.chunk)
     }
 
@@ -179,7 +169,7 @@ impl Management<'_> {
     /// Hashes of the chunks that lie in the chunk store.
     pub(super) async fn stored_chunks(&self) -> Result<Vec<ChunkHash>, CallError> {
         let method = self.method("stored_chunks");
-        call::change(self.network, method, self.about(), SMALL_MAX).await
+        call::look(self.network, method, self.about(), SMALL_MAX).await
     }
 
     /// Stores a chunk of at most 1 MiB and answers its hash.

@@ -8,7 +8,7 @@ mod call;
 mod certified;
 mod change;
 mod conflict;
-mod error;
+mod controllers;
 mod evidence;
 mod found;
 mod guard;

@@ -2,15 +2,14 @@
 
 use super::call::CallError;
 use super::certified::{self, Certified};
-use super::error;
+use super::refusal;
 use super::settings::WhenStopped;
 use super::site::Site;
-use super::wire::{Activity, Status};
+use super::wire::{Activity, Status, number};
 use crate::decide::canister::cycles::Account;
 use crate::decide::canister::reject::{self, Step};
 use crate::model::state::{Held, Phase, Revision};
 use crate::targets::TargetError;
-use candid::Nat;
 use futures_util::stream::{self, StreamExt as _};
 
 /// Canisters that are looked at at once.
@@ -129,7 +128,7 @@ fn existing(
         Ok(Some(certified)) => Ok(certified),
         Ok(None) => Err(no_such(site)),
         Err(error) if says_no_such(&error) => Err(no_such(site)),
-        Err(error) => Err(error::failed(error, site, Step::Status)),
+        Err(error) => Err(refusal::unanswered(site, refusal::CERTIFIED, error)),
     }
 }
 
@@ -177,13 +176,15 @@ fn without_status(site: &Site<'_>, error: CallError) -> Result<Told, TargetError
                 return Ok(Told::Denied);
             }
             if reject::is_out_of_cycles(code, &reject.message) {
-                return Ok(Told::Frozen(error::explained(reject, Step::Status).meaning));
+                return Ok(Told::Frozen(
+                    refusal::explained(reject, Step::Status).meaning,
+                ));
             }
-            Err(error::failed(error, site, Step::Status))
+            Err(refusal::unanswered(site, refusal::STATUS, error))
         }
         CallError::Unreadable(why) => Ok(Told::Unreadable(why.clone())),
         CallError::Unreachable(_) | CallError::Unknown { .. } | CallError::Untrusted(_) => {
-            Err(error::failed(error, site, Step::Status))
+            Err(refusal::unanswered(site, refusal::STATUS, error))
         }
     }
 }
@@ -198,16 +199,12 @@ pub(super) fn account(status: &Status) -> Account {
     }
 }
 
-/// A Candid `nat` has no limit; what does not fit is as good as without end.
-pub(super) fn number(nat: &Nat) -> u128 {
-    u128::try_from(&nat.0).unwrap_or(u128::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::payload::Digest;
     use crate::targets::canister::call::Reject;
+    use candid::Nat;
     use candid::{CandidType, Principal};
 
     fn seen(told: Told) -> Seen {

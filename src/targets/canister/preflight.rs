@@ -2,17 +2,17 @@
 //! go in, cycles, snapshots, memory. Never fails: what cannot be looked at is a finding. Changes nothing.
 
 use super::certified;
-use super::error;
+use super::controllers;
 use super::guard;
 use super::hazards::{self, Install, cycles_line};
 use super::module::{self, Module, megabytes};
 use super::observe::{self, Seen, Told};
+use super::refusal;
 use super::site::Site;
 use super::snapshot::{Counted, Own, Room, SNAPSHOTS_MAX};
-use super::wire::{Activity, Status};
+use super::wire::{self, Activity, Status};
 use crate::decide::canister::cycles::{Cycles, Pays};
 use crate::decide::canister::mode::Asked;
-use crate::decide::canister::reject::Step;
 use crate::model::payload::Verified;
 use crate::model::state::Revision;
 use crate::targets::{Finding, TargetError};
@@ -143,22 +143,19 @@ async fn controller(site: &Site<'_>) -> Finding {
     let controllers = match certified::controllers(site.network, site.id).await {
         Ok(controllers) => controllers,
         Err(error) => {
-            return finding_of(&check, error::failed(error, site, Step::Status));
+            return finding_of(&check, refusal::unanswered(site, refusal::CERTIFIED, error));
         }
     };
     if controllers.contains(&us) {
         return Finding::ok(&check, us.to_text());
     }
-    let theirs: Vec<String> = controllers.iter().map(Principal::to_text).collect();
-    let theirs = if theirs.is_empty() {
-        "nobody".to_owned()
-    } else {
-        theirs.join(", ")
-    };
     Finding::bad(
         &check,
-        format!("found {theirs}, expected {us} among them"),
-        error::add_controller(site),
+        format!(
+            "found {}, expected {us} among them",
+            controllers::named(&controllers)
+        ),
+        controllers::add_us(site),
     )
 }
 
@@ -168,7 +165,7 @@ fn status(site: &Site<'_>, seen: &Seen) -> Finding {
         return match seen.told {
             // What counts is certified; a network may be newer than this program.
             Told::Status(_) | Told::Unreadable(_) => Finding::ok(&check, note),
-            Told::Denied => Finding::bad(&check, note, error::add_controller(site)),
+            Told::Denied => Finding::bad(&check, note, controllers::add_us(site)),
             Told::Frozen(_) => Finding::bad(&check, note, hazards::top_up(site)),
         };
     }
@@ -241,7 +238,7 @@ fn cycles(examined: &Examined<'_>, status: &Status, room: Option<&Counted>) -> F
 }
 
 fn memory(site: &Site<'_>, status: &Status) -> Finding {
-    let bytes = |nat| u64::try_from(observe::number(nat)).unwrap_or(u64::MAX);
+    let bytes = |nat| u64::try_from(wire::number(nat)).unwrap_or(u64::MAX);
     let mut detail = megabytes(bytes(&status.memory_size));
     let limits = [
         (&status.settings.memory_allocation, "allocated"),

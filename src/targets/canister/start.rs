@@ -7,7 +7,7 @@ use super::refusal;
 use super::serving::{self, Silent};
 use super::site::Site;
 use super::wire::Activity;
-use crate::decide::canister::reject::{self, Retry, Step};
+use crate::decide::canister::reject::{Retry, Step};
 use crate::model::payload::Digest;
 use crate::targets::TargetError;
 use anyhow::anyhow;
@@ -48,8 +48,7 @@ pub(super) async fn start(site: &Site<'_>) -> Result<(), CallError> {
 fn is_final(error: &CallError) -> bool {
     match error {
         CallError::Rejected { certified, reject } => {
-            let code = reject.code.as_deref();
-            let explained = reject::explain(code, reject.class, &reject.message, Step::Start);
+            let explained = refusal::explained(reject, Step::Start);
             *certified && matches!(explained.retry, Retry::Never | Retry::OnceAfterReupload)
         }
         CallError::Untrusted(_) => true,

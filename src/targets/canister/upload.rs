@@ -142,11 +142,7 @@ pub(super) fn chunks(count: usize) -> String {
 }
 
 async fn stored(site: &Site<'_>) -> Result<BTreeSet<Vec<u8>>, TargetError> {
-    // It changes nothing: an answer that was lost is one that did not come.
-    let there = match site.management().stored_chunks().await {
-        Err(CallError::Unknown { why, submitted: _ }) => Err(CallError::Unreachable(why)),
-        answer => answer,
-    };
+    let there = site.management().stored_chunks().await;
     let there = there.map_err(|error| refusal::failed(site, refusal::CHUNKS, error))?;
     Ok(there.into_iter().map(|chunk| chunk.hash).collect())
 }

@@ -74,3 +74,8 @@ pub(super) struct SnapshotModule {
     /// Bytes.
     pub(super) wasm_module_size: u64,
 }
+
+/// A Candid `nat` has no limit; what does not fit is as good as without end.
+pub(super) fn number(nat: &Nat) -> u128 {
+    u128::try_from(&nat.0).unwrap_or(u128::MAX)
+}

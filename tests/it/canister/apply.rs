@@ -116,21 +116,27 @@ async fn what_ends_a_stop_is_told_as_it_is() {
     assert_eq!(world.changes(), "stop stop take install start");
 }
 
+/// Puts a module in place; somebody meddles while the snapshot is being taken.
+async fn while_it_is_kept(
+    world: &World,
+    module: &[u8],
+    meddle: impl FnOnce(),
+) -> Result<(), TargetError> {
+    let slow = Fault::DelayAnswer(Duration::from_secs(2));
+    let method = "take_canister_snapshot";
+    world.replica.faults(|faults| faults.once(method, slow));
+    let meddled = async {
+        world.called(method).await;
+        meddle();
+    };
+    tokio::join!(world.forward(module), meddled).0
+}
+
 #[tokio::test]
 async fn one_that_somebody_starts_meanwhile_is_stopped_again() {
     let world = World::holding(&modules::good_v1()).await;
-    world.replica.faults(|faults| {
-        faults.once(
-            "take_canister_snapshot",
-            Fault::DelayAnswer(Duration::from_secs(2)),
-        );
-    });
     let module = modules::good_v2();
-    let meddled = async {
-        world.called("take_canister_snapshot").await;
-        world.replica.start_canister(world.id);
-    };
-    let (done, ()) = tokio::join!(world.forward(&module), meddled);
+    let done = while_it_is_kept(&world, &module, || world.replica.start_canister(world.id)).await;
     done.unwrap();
     assert_eq!(world.changes(), "stop take stop take install start");
     world.runs(&module);
@@ -173,18 +179,8 @@ async fn what_somebody_else_installed_is_left_alone() {
 #[tokio::test]
 async fn what_somebody_else_installs_meanwhile_is_left_alone_and_started() {
     let world = World::holding(&modules::good_v1()).await;
-    world.replica.faults(|faults| {
-        faults.once(
-            "take_canister_snapshot",
-            Fault::DelayAnswer(Duration::from_secs(2)),
-        );
-    });
-    let module = modules::good_v2();
-    let meddled = async {
-        world.called("take_canister_snapshot").await;
-        world.replica.install(world.id, &modules::good_v3());
-    };
-    let (found, ()) = tokio::join!(world.forward(&module), meddled);
+    let meddle = || world.replica.install(world.id, &modules::good_v3());
+    let found = while_it_is_kept(&world, &modules::good_v2(), meddle).await;
     assert!(
         matches!(found, Err(TargetError::Conflict { .. })),
         "{found:?}"

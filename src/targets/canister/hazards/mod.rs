@@ -4,16 +4,17 @@
 mod story;
 
 use super::call::CallError;
-use super::certified;
-use super::error;
+use super::certified::{self, Section};
+use super::controllers;
 use super::module::Facts;
 use super::observe::{self, Seen, Told};
+use super::refusal::{self, Doing};
 use super::site::Site;
 use super::snapshot::{Counted, Own, Room};
-use super::wire::Status;
+use super::wire::{self, Status};
 use crate::decide::canister::cycles::{Cycles, Needs, Pays, Snapshot};
 use crate::decide::canister::mode::{self, Asked, Mode, Persistence};
-use crate::decide::canister::reject::{self, Step};
+use crate::decide::canister::reject;
 use crate::model::payload::Digest;
 use crate::model::plan::Hazard;
 use crate::targets::{TargetError, Way};
@@ -90,7 +91,7 @@ impl Found {
 
 async fn look(prospect: &Prospect<'_>) -> Result<Found, TargetError> {
     let site = &prospect.site;
-    let seen = changeable(site, prospect.change.step()).await?;
+    let seen = changeable(site, prospect.change.doing()).await?;
     let mut found = Found::default();
     found.lines.extend(seen.note());
     match &prospect.change {
@@ -112,16 +113,16 @@ async fn look(prospect: &Prospect<'_>) -> Result<Found, TargetError> {
 }
 
 impl Planned<'_> {
-    const fn step(&self) -> Step {
+    const fn doing(&self) -> Doing {
         match self {
-            Self::Start => Step::Start,
-            Self::Install(_) => Step::Install,
+            Self::Start => refusal::START,
+            Self::Install(_) => refusal::INSTALL,
         }
     }
 }
 
 /// How a canister stands that we may change and that can pay for an answer.
-async fn changeable(site: &Site<'_>, step: Step) -> Result<Seen, TargetError> {
+async fn changeable(site: &Site<'_>, doing: Doing) -> Result<Seen, TargetError> {
     let looking = async {
         match site.network.planned.take(site.id) {
             Some(seen) => Ok(seen),
@@ -130,9 +131,10 @@ async fn changeable(site: &Site<'_>, step: Step) -> Result<Seen, TargetError> {
     };
     let (seen, controllers) = tokio::join!(looking, certified::controllers(site.network, site.id));
     let seen = seen?;
-    let controllers = controllers.map_err(|error| error::failed(error, site, Step::Status))?;
+    let controllers =
+        controllers.map_err(|error| refusal::unanswered(site, refusal::CERTIFIED, error))?;
     if !controllers.contains(&site.network.principal) {
-        return Err(error::not_controller(site, step).await);
+        return Err(controllers::refused(site, doing, &controllers));
     }
     match &seen.told {
         Told::Frozen(said) => Err(TargetError::Refused {
@@ -203,12 +205,8 @@ pub(super) async fn installed(
         return Ok(None);
     }
     match certified::metadata(site.network, site.id, ENHANCED).await {
-        Ok(section) => Ok(Some(Persistence::of_section(section.is_some()))),
-        // It is there, and private: only a controller may read it.
-        Err(CallError::Unreachable(text)) if text.starts_with("HTTP 403") => {
-            Ok(Some(Persistence::Enhanced))
-        }
-        Err(error) => Err(error::failed(error, site, Step::Status)),
+        Ok(section) => Ok(Some(Persistence::of_section(section != Section::Absent))),
+        Err(error) => Err(refusal::unanswered(site, refusal::CERTIFIED, error)),
     }
 }
 
@@ -226,7 +224,7 @@ pub(super) async fn count(site: &Site<'_>, own: &Own) -> Result<Option<Counted>,
     match site.management().snapshots().await {
         Ok(listed) => Ok(Some(own.count(&listed))),
         Err(error) if is_unknown(&error) => Ok(None),
-        Err(error) => Err(error::failed(error, site, Step::Snapshot)),
+        Err(error) => Err(refusal::unanswered(site, refusal::SNAPSHOTS, error)),
     }
 }
 
@@ -286,9 +284,9 @@ pub(super) fn needs(status: &Status, room: Option<&Counted>) -> Needs {
 /// About as many bytes as a snapshot would have. `memory_size` counts the snapshots that there are; a network that does not say how
 /// much of it they are is taken to have snapshots as large as the canister.
 fn without_snapshots(status: &Status, snapshots: usize) -> u128 {
-    let memory = observe::number(&status.memory_size);
+    let memory = wire::number(&status.memory_size);
     match &status.memory_metrics {
-        Some(metrics) => memory.saturating_sub(observe::number(&metrics.snapshots_size)),
+        Some(metrics) => memory.saturating_sub(wire::number(&metrics.snapshots_size)),
         None => memory / (1 + snapshots as u128),
     }
 }
