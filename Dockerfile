@@ -3,13 +3,11 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-# --target keeps the flag away from build scripts and procedural macros.
-RUN target="$(rustc --print host-tuple)" \
- && RUSTFLAGS='-C target-feature=+crt-static' \
-    cargo build --locked --release --bin lastgood --target "$target" \
+# .cargo/config.toml makes it static.
+RUN cargo build --locked --release --bin lastgood \
  && mkdir -p /image/tmp \
  && chmod 1777 /image/tmp \
- && cp "target/$target/release/lastgood" /image/lastgood
+ && cp target/*-linux-gnu/release/lastgood /image/lastgood
 
 FROM scratch
 COPY --from=build /image/ /
