@@ -7,7 +7,7 @@ use super::prepare::observe;
 use super::restore::remember_after;
 use crate::model::event::EventKind;
 use crate::model::outcome::Failure;
-use futures_util::future::{pending, select_all};
+use futures_util::future::{join_all, pending, select_all};
 use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What programs that are ended get to clean up.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// What targets get to leave something at work where a change was dropped in the middle.
+const STAND_UP: Duration = Duration::from_millis(2000);
 
 /// Longest last observation of a command that was asked to stop.
 const LAST_LOOK: Duration = Duration::from_millis(500);
@@ -93,6 +96,7 @@ pub(super) async fn given_up(operation: &Operation) -> Failure {
     }
     // Programs got TERM when their step was dropped; KILL follows when the process ends.
     sleep(LAST_WORDS).await;
+    stand_up(operation).await;
     let look = async {
         for target in &operation.targets {
             if let Ok(state) = observe(operation, target.as_ref()).await {
@@ -104,6 +108,21 @@ pub(super) async fn given_up(operation: &Operation) -> Failure {
         operation.warn("stopped before it was observed what the target holds now");
     }
     stopped("asked to stop, and the change under way did not end in time: it may be half done")
+}
+
+/// Side by side: together they have the time of one.
+async fn stand_up(operation: &Operation) {
+    let standing = operation.targets.iter().map(|target| async {
+        let name = target.name();
+        match timeout(STAND_UP, target.stand_up()).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => operation.warn(format!("{name}: {error}")),
+            Err(_elapsed) => operation.warn(format!(
+                "{name}: the change that was dropped could not be put back in time"
+            )),
+        }
+    });
+    join_all(standing).await;
 }
 
 async fn first(streams: &mut [(&'static str, Signal)]) -> &'static str {

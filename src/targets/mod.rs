@@ -152,6 +152,15 @@ pub trait Target: Send + Sync + Debug {
         facts: &ReleaseFacts<'_>,
     ) -> Result<(), TargetError>;
 
+    /// A change was dropped in the middle, since the command has to end: leaves something at work in the slot, within two seconds. What
+    /// cannot be done in time is left to the next run.
+    ///
+    /// # Errors
+    /// Whatever kept it from that; it is told, and changes nothing else.
+    async fn stand_up(&self) -> Result<(), TargetError> {
+        Ok(())
+    }
+
     /// Removes old releases by count, never the current one and none of `keep`. Answers what was removed.
     async fn retire(&self, keep: &[Revision]) -> Result<Vec<String>, TargetError>;
 
