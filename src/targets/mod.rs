@@ -3,6 +3,7 @@
 
 pub mod canister;
 pub mod command;
+pub mod compose;
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod directory;
@@ -373,6 +374,7 @@ pub const REGISTRY: &[Entry] = &[
     Entry { kind: "directory", open: directory::open, schema: directory::schema, attends: false },
     Entry { kind: "command", open: command::open, schema: command::schema, attends: false },
     Entry { kind: "canister", open: canister::open, schema: canister::schema, attends: true },
+    Entry { kind: "compose", open: compose::open, schema: compose::schema, attends: true },
     Entry { kind: "kubernetes", open: kubernetes::open, schema: kubernetes::schema, attends: true },
 ];
 
