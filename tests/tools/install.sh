@@ -13,6 +13,9 @@ missing() {
   if [ -n "${CI:-}" ]; then exit 1; fi
 }
 
+# Where Debian's users do not look for programs, engines lie.
+PATH=$PATH:/usr/sbin:/sbin
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 root=()
@@ -169,6 +172,49 @@ kubernetes_servers() {
   done
 }
 
+# The programs of a Docker engine (tests/tools/docker.sh starts one of the tests' own), and Compose v2.
+docker_engine() {
+  debian dockerd docker.io iptables
+  # In newer releases a package of its own.
+  debian docker docker-cli
+  debian ip iproute2
+  debian iptables iptables
+  if [ -x "$cache/docker-plugins/docker-compose" ]; then return 0; fi
+  if have docker && DOCKER_CONFIG=/nonexistent docker compose version >/dev/null 2>&1; then return 0; fi
+  if ! have apt-get; then
+    missing 'found no Compose v2 and no apt-get, expected a Debian or Ubuntu machine: install docker-compose-plugin by hand'
+    return 0
+  fi
+  # Ubuntu has it; Debian has it since trixie, and it needs no newer libc than bookworm's.
+  if [ -n "$(apt-cache --quiet madison docker-compose-v2 2>/dev/null)" ]; then
+    debian no-program-of-that-name docker-compose-v2
+  else
+    compose_of_trixie || missing "could not unpack docker-compose: see $cache/apt.log"
+  fi
+}
+
+# With an apt configuration of our own: the sources, lists and cache of the machine stay as they are.
+compose_of_trixie() {
+  say 'Compose v2, out of the package docker-compose of Debian trixie'
+  local at=$PWD/$cache/compose mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  rm -rf "$at"
+  mkdir -p "$at/lists/partial" "$at/cache/archives/partial" "$cache/docker-plugins"
+  # shellcheck disable=SC2016
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | sed -n 1p)
+  printf 'deb [signed-by=%s] %s trixie main\n' "$keyring" "${mirror:-http://deb.debian.org/debian}" >"$at/sources.list"
+  local apt=(apt-get -q -o "Dir::Etc::SourceList=$at/sources.list" -o Dir::Etc::SourceParts=/dev/null
+    -o "Dir::State::Lists=$at/lists" -o "Dir::Cache=$at/cache" -o APT::Sandbox::User=root)
+  (
+    set -e
+    patiently "${apt[@]}" update
+    cd "$at"
+    patiently "${apt[@]}" download docker-compose
+    dpkg -x ./*.deb unpacked
+  ) >>"$cache/apt.log" 2>&1 || return 1
+  mv "$at/unpacked/usr/libexec/docker/cli-plugins/docker-compose" "$cache/docker-plugins/docker-compose"
+  rm -rf "$at"
+}
+
 # One at a time: two runs in one checkout share the cache.
 one_at_a_time() {
   if have flock; then
@@ -187,6 +233,7 @@ install_for_tests() {
   debian cc build-essential
   debian gh gh
   debian docker-registry docker-registry
+  docker_engine
   debian node nodejs npm
   debian npm npm
   if have npm; then npm_packages; fi
