@@ -1,56 +1,90 @@
-//! New connections to an engine: whatever carries bytes both ways is a connection.
+//! New connections to an engine: whatever carries bytes both ways is a connection. What is asked over them does not belong here.
 
+use super::address::{self, Address, Way};
+use super::error::Unconnected;
+use super::ssh::Ssh;
+use super::tls;
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tower_service::Service;
+
+/// Longest wait for a TCP connection, over all addresses of a name.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// What carries the bytes of a connection.
 trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 
-/// Where to connect to.
+/// What is needed to connect.
 #[derive(Debug)]
-enum Way {
+enum Door {
     Unix(PathBuf),
+    Plain {
+        host: String,
+        port: u16,
+    },
+    Tls {
+        host: String,
+        port: u16,
+        config: Arc<ClientConfig>,
+    },
+    Ssh(Box<Ssh>),
 }
 
 /// Makes connections to one engine.
 #[derive(Debug, Clone)]
 pub(super) struct Dial {
     at: Arc<str>,
-    way: Arc<Way>,
+    door: Arc<Door>,
 }
 
 impl Dial {
-    /// Reads where the engine is. Nothing is contacted.
+    /// Reads where the engine is, and what is needed to get there. Nothing is contacted.
     pub(super) fn new(settings: &Settings, base: &Base) -> Result<Self, TargetError> {
-        let host = settings.host.clone();
-        let host = host.or_else(|| base.environment.get("DOCKER_HOST").cloned());
-        let at = host.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
-        let way = match at.strip_prefix("unix://") {
-            Some(path) => Way::Unix(Path::new(path).to_owned()),
-            None => {
-                return Err(TargetError::Refused {
-                    what: format!("found host {at:?}, expected unix:///path/to/docker.sock"),
-                    allow: None,
-                    next: "mend `host`".to_owned(),
-                });
-            }
+        let Address {
+            at,
+            from: _,
+            way,
+            context,
+        } = address::find(settings, base, tls::is_asked_for(settings, base))?;
+        let door = match way {
+            Way::Unix(path) => Door::Unix(path),
+            Way::Plain { host, port } => Door::Plain { host, port },
+            Way::Tls { host, port } => Door::Tls {
+                host,
+                port,
+                config: tls::config(settings, base, context.as_ref())?,
+            },
+            Way::Ssh {
+                user,
+                host,
+                port,
+                socket,
+            } => Door::Ssh(Box::new(Ssh::new(
+                user.as_deref(),
+                &host,
+                port,
+                socket.as_deref(),
+                settings,
+                base,
+            )?)),
         };
         Ok(Self {
             at: at.into(),
-            way: Arc::new(way),
+            door: Arc::new(door),
         })
     }
 
@@ -61,22 +95,66 @@ impl Dial {
 
 impl Service<Uri> for Dial {
     type Response = Carried;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Carried>> + Send>>;
+    type Error = Unconnected;
+    type Future = Pin<Box<dyn Future<Output = Result<Carried, Unconnected>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unconnected>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let way = Arc::clone(&self.way);
+        let door = Arc::clone(&self.door);
         Box::pin(async move {
-            let bytes: Box<dyn Bytes> = match way.as_ref() {
-                Way::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            let bytes: Box<dyn Bytes> = match door.as_ref() {
+                Door::Unix(path) => Box::new(unix(path).await?),
+                Door::Plain { host, port } => Box::new(tcp(host, *port).await?),
+                Door::Tls { host, port, config } => {
+                    let tcp = tcp(host, *port).await?;
+                    Box::new(tls::connect(tcp, host, Arc::clone(config)).await?)
+                }
+                Door::Ssh(ssh) => Box::new(ssh.connect().await?),
             };
             Ok(Carried(TokioIo::new(bytes)))
         })
     }
+}
+
+async fn unix(path: &Path) -> Result<UnixStream, Unconnected> {
+    let at = path.display();
+    UnixStream::connect(path)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => Unconnected::refused(
+                format!("this command may not open {at}: permission denied"),
+                format!("run it as a member of the group that owns {at} (usually docker), or as root"),
+            ),
+            io::ErrorKind::NotFound => Unconnected::failed(format!(
+                "there is no socket at {at}: start Docker there, or say where the engine is (the input docker-host, or the setting host)"
+            )),
+            io::ErrorKind::ConnectionRefused => Unconnected::failed(format!(
+                "nothing listens at {at}: start Docker there"
+            )),
+            _ => Unconnected::failed(format!("{at}: {error}")),
+        })
+}
+
+/// A TCP connection.
+pub(super) async fn tcp(host: &str, port: u16) -> Result<TcpStream, Unconnected> {
+    let connecting = TcpStream::connect((host, port));
+    let stream = match tokio::time::timeout(CONNECT_MAX, connecting).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            let what = format!("could not connect to {host}, port {port}: {error}");
+            return Err(Unconnected::failed(what));
+        }
+        Err(_elapsed) => {
+            let what = format!("no connection to {host}, port {port} within {CONNECT_MAX:?}");
+            return Err(Unconnected::failed(what));
+        }
+    };
+    // Err: it only gets slower.
+    drop(stream.set_nodelay(true));
+    Ok(stream)
 }
 
 /// A connection, whatever carries it.

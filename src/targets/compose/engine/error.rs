@@ -1,7 +1,10 @@
 //! What can go wrong between us and an engine, and what it means for a change and for a look.
 
+use super::tls;
 use crate::targets::TargetError;
 use serde_json::Value;
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 /// Why the engine did not answer as asked.
@@ -10,7 +13,17 @@ pub(in crate::targets::compose) enum EngineError {
     /// It answered, and refuses: 404 there is no such thing, 409 it conflicts.
     #[error("{message} (HTTP {status})")]
     Status { status: u16, message: String },
-    /// Nothing answered, or the connection broke.
+    /// There is no way to it as things are: nothing was asked, and trying again does not help.
+    #[error("{what}")]
+    Refused {
+        what: String,
+        /// The one next action.
+        next: String,
+    },
+    /// No connection came to be: nothing was asked.
+    #[error("{what}")]
+    Unreached { what: String },
+    /// The connection broke before the answer was there.
     #[error("{what}")]
     Broken { what: String },
     #[error("no answer within {within:?}")]
@@ -20,14 +33,52 @@ pub(in crate::targets::compose) enum EngineError {
     Unreadable { what: String },
 }
 
+/// Why no connection came to be.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Unconnected {
+    /// Trying again does not help.
+    #[error("{what}")]
+    Refused { what: String, next: String },
+    #[error("{what}")]
+    Failed { what: String },
+}
+
+impl Unconnected {
+    pub(super) fn refused(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Refused {
+            what: what.into(),
+            next: next.into(),
+        }
+    }
+
+    pub(super) fn failed(what: impl Into<String>) -> Self {
+        Self::Failed { what: what.into() }
+    }
+}
+
+impl From<Unconnected> for EngineError {
+    fn from(error: Unconnected) -> Self {
+        match error {
+            Unconnected::Refused { what, next } => Self::Refused { what, next },
+            Unconnected::Failed { what } => Self::Unreached { what },
+        }
+    }
+}
+
+/// A refusal of our own, before anything is contacted.
+pub(super) fn refused(what: impl Into<String>, next: impl Into<String>) -> TargetError {
+    TargetError::Refused {
+        what: what.into(),
+        allow: None,
+        next: next.into(),
+    }
+}
+
 impl EngineError {
     pub(super) fn status(status: u16, body: &[u8]) -> Self {
         let said = serde_json::from_slice::<Value>(body).ok();
         let said = said.as_ref().and_then(|said| said.get("message")?.as_str());
-        let message = said.map_or_else(
-            || String::from_utf8_lossy(body).trim().to_owned(),
-            str::to_owned,
-        );
+        let message = said.map_or_else(|| first_words(body), str::to_owned);
         Self::Status { status, message }
     }
 
@@ -40,7 +91,11 @@ impl EngineError {
     pub(in crate::targets::compose) fn code(&self) -> Option<u16> {
         match self {
             Self::Status { status, message: _ } => Some(*status),
-            Self::Broken { .. } | Self::TimedOut { .. } | Self::Unreadable { .. } => None,
+            Self::Refused { .. }
+            | Self::Unreached { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::Unreadable { .. } => None,
         }
     }
 
@@ -50,18 +105,26 @@ impl EngineError {
             Self::Status { .. } | Self::Unreadable { .. } => {
                 TargetError::Failed(anyhow::Error::new(self).context(of.to_owned()))
             }
-            Self::Broken { .. } | Self::TimedOut { .. } => TargetError::Unreachable {
-                what: format!("{of}: {self}"),
-            },
+            Self::Refused { what, next } => refused(format!("{of}: {what}"), next),
+            Self::Unreached { .. } | Self::Broken { .. } | Self::TimedOut { .. } => {
+                TargetError::Unreachable {
+                    what: format!("{of}: {self}"),
+                }
+            }
         }
     }
 
-    /// What it means when a change was asked for: without an answer nobody knows whether it was made.
+    /// What it means when a change was asked for: without an answer nobody knows whether it was made, unless no connection
+    /// came to be.
     pub(in crate::targets::compose) fn changing(self, of: &str) -> TargetError {
         match self {
             Self::Status { .. } => {
                 TargetError::Failed(anyhow::Error::new(self).context(of.to_owned()))
             }
+            Self::Refused { what, next } => refused(format!("{of}: {what}"), next),
+            Self::Unreached { .. } => TargetError::Unreachable {
+                what: format!("{of}: {self}"),
+            },
             Self::Broken { .. } | Self::TimedOut { .. } | Self::Unreadable { .. } => {
                 TargetError::OutcomeUnknown {
                     what: format!("{of}: {self}"),
@@ -69,19 +132,53 @@ impl EngineError {
             }
         }
     }
+
+    /// What is below an error of a library: no connection, a handshake that was refused, or a connection that broke.
+    fn below(error: &(dyn StdError + 'static)) -> Self {
+        const DEPTH_MAX: usize = 32;
+        let mut next = Some(error);
+        for _ in 0..DEPTH_MAX {
+            let Some(error) = next else { break };
+            if let Some(unconnected) = error.downcast_ref::<Unconnected>() {
+                return unconnected.clone().into();
+            }
+            // An io::Error made of another error hides that error from `source`. A server that wants no certificate of ours
+            // says so after the handshake, as an answer to what was sent first.
+            let inner = error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref);
+            if let Some(tls) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>())
+                && let Some(refusal) = tls::refusal(tls)
+            {
+                return refusal.into();
+            }
+            next = error.source();
+        }
+        let (_, what) = crate::net::trouble(error);
+        Self::Broken { what }
+    }
+}
+
+/// The beginning of an answer that is no JSON, on one line.
+fn first_words(body: &[u8]) -> String {
+    const CHARS_MAX: usize = 200;
+    let text = String::from_utf8_lossy(body);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", words.get(..end).unwrap_or_default()),
+        None => words,
+    }
 }
 
 impl From<hyper_util::client::legacy::Error> for EngineError {
     fn from(error: hyper_util::client::legacy::Error) -> Self {
-        let (_, what) = crate::net::trouble(&error);
-        Self::Broken { what }
+        Self::below(&error)
     }
 }
 
 impl From<hyper::Error> for EngineError {
     fn from(error: hyper::Error) -> Self {
-        let (_, what) = crate::net::trouble(&error);
-        Self::Broken { what }
+        Self::below(&error)
     }
 }
 
@@ -104,10 +201,43 @@ impl From<bollard::errors::Error> for EngineError {
             | Error::StrParseError { .. } => Self::Unreadable {
                 what: error.to_string(),
             },
-            other => {
-                let (_, what) = crate::net::trouble(&other);
-                Self::Broken { what }
-            }
+            other => Self::below(&other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_never_left_is_no_unknown_outcome() {
+        let unreached = || EngineError::from(Unconnected::failed("nothing listens"));
+        assert!(matches!(
+            unreached().changing("x"),
+            TargetError::Unreachable { .. }
+        ));
+        let broken = || EngineError::Broken {
+            what: "reset".to_owned(),
+        };
+        assert!(matches!(
+            broken().changing("x"),
+            TargetError::OutcomeUnknown { .. }
+        ));
+        assert!(matches!(
+            broken().reading("x"),
+            TargetError::Unreachable { .. }
+        ));
+    }
+
+    #[test]
+    fn what_an_engine_says_is_told_in_its_words() {
+        let said = EngineError::status(404, br#"{"message":"No such container: web"}"#);
+        assert!(said.is_absent());
+        assert_eq!(said.to_string(), "No such container: web (HTTP 404)");
+        let page = EngineError::status(502, "<html>\n  Bad   gateway".as_bytes());
+        assert_eq!(page.to_string(), "<html> Bad gateway (HTTP 502)");
+        let long = EngineError::status(500, "é".repeat(900).as_bytes());
+        assert!(long.to_string().len() < 500);
     }
 }

@@ -2,34 +2,44 @@
 //! field they have, also those of newer engines) is read and written as raw JSON over the same connection.
 //! No judgment, and nothing here knows what a project is.
 
+mod address;
+mod context;
 mod dial;
 mod error;
+mod ssh;
+mod tls;
+mod version;
 
 pub(super) use error::EngineError;
 
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
-use bollard::{BollardRequest, ClientVersion, Docker};
+use bollard::{BollardRequest, Docker};
 use bytes::Bytes;
 use dial::Dial;
-use http::{Method, Request, Response};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
-/// Longest wait for the answer of one request that is not a stream. Stopping a container waits for its grace besides.
+/// Longest wait for the answer of one request; of a stream, for its beginning. What takes longer asks for more: `patient`.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// The oldest API that is spoken: that of engine 20.10.
-const OLDEST: ClientVersion = ClientVersion {
-    major_version: 1,
-    minor_version: 41,
-};
+/// Idle connections are closed after this, well before anything on the way forgets them.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// The largest answer that is read as a whole: a list of thousands of containers is a few million bytes.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -40,6 +50,21 @@ pub(super) struct Engine {
     docker: Docker,
     /// Where it is, in the form of `DOCKER_HOST`, for messages.
     at: String,
+    agent: HeaderValue,
+    /// Asked once.
+    info: Arc<OnceCell<Info>>,
+}
+
+/// Who an engine says it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Info {
+    pub(super) id: String,
+    /// The name of its host.
+    pub(super) name: String,
+    /// `Swarm.LocalNodeState`: `inactive`, `active` and others; empty where the engine knows no swarms.
+    pub(super) swarm: String,
+    /// `GET /info`
+    pub(super) raw: Value,
 }
 
 impl fmt::Debug for Engine {
@@ -54,50 +79,45 @@ impl Engine {
     /// Connects, and agrees on a version of the API.
     ///
     /// # Errors
-    /// `Refused` when the settings lead nowhere, `Unreachable` when nothing answers there.
+    /// `Refused` when the settings lead nowhere, or what is there does not let us in or is too old; `Unreachable` when nothing
+    /// answers there.
     pub(super) async fn open(settings: &Settings, base: &Base) -> Result<Self, TargetError> {
         let dial = Dial::new(settings, base)?;
         let at = dial.at().to_owned();
-        let wire = Client::builder(TokioExecutor::new()).build(dial);
-        let asked = wire.clone();
-        let transport = move |request: BollardRequest| {
-            let wire = asked.clone();
-            async move {
-                let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                wire.request(request)
-                    .await
-                    .map_err(bollard::errors::Error::from)
-            }
-        };
+        let agent = HeaderValue::from_str(&base.net.user_agent)
+            .unwrap_or_else(|_not_ascii| HeaderValue::from_static("lastgood"));
+        let wire = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_MAX)
+            // A request is sent once. By default one that found its connection closed is sent again over another; whether that is
+            // right for a change is not for a connection pool to say.
+            .retry_canceled_requests(false)
+            .build(dial);
+        let version = version::agree(&wire, &agent, &at).await?;
         let docker = Docker::connect_with_custom_transport(
-            transport,
+            transport(wire.clone(), agent.clone()),
             Some("http://docker"),
             ANSWER_MAX.as_secs(),
-            bollard::API_DEFAULT_VERSION,
+            &version,
         )
         .map_err(|error| EngineError::from(error).reading(&at))?;
-        let docker = docker
-            .negotiate_version()
-            .await
-            .map_err(|error| EngineError::from(error).reading(&at))?;
-        let version = docker.client_version();
-        if (version.major_version, version.minor_version)
-            < (OLDEST.major_version, OLDEST.minor_version)
-        {
-            return Err(TargetError::Refused {
-                what: format!(
-                    "the engine at {at} speaks API {version}, expected {OLDEST} or newer"
-                ),
-                allow: None,
-                next: "update Docker on that host to 20.10 or newer".to_owned(),
-            });
-        }
-        Ok(Self { wire, docker, at })
+        Ok(Self {
+            wire,
+            docker,
+            at,
+            agent,
+            info: Arc::default(),
+        })
     }
 
-    /// The typed client.
+    /// The typed client. Each answer, and the beginning of each stream, has a minute.
     pub(super) fn api(&self) -> &Docker {
         &self.docker
+    }
+
+    /// The typed client for what may take longer: stopping a container waits for its grace besides.
+    pub(super) fn patient(&self, besides: Duration) -> Docker {
+        self.docker.clone().with_timeout(ANSWER_MAX + besides)
     }
 
     /// Where it is, in the form of `DOCKER_HOST`.
@@ -105,14 +125,23 @@ impl Engine {
         &self.at
     }
 
+    /// Who the engine says it is; asked once.
+    pub(super) async fn info(&self) -> Result<&Info, EngineError> {
+        self.info
+            .get_or_try_init(|| async { Ok(Info::read(self.get("/info").await?)) })
+            .await
+    }
+
     /// Reads one object as the engine describes it: `/containers/ID/json`.
     pub(super) async fn get(&self, path: &str) -> Result<Value, EngineError> {
-        self.ask(Method::GET, path, None).await
+        let asking = self.ask(Method::GET, path, None);
+        within(ANSWER_MAX, asking).await
     }
 
     /// Sends one object as it is: `/containers/create?name=web`. Never tried again.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, EngineError> {
-        self.ask(Method::POST, path, Some(body)).await
+        let asking = self.ask(Method::POST, path, Some(body));
+        within(ANSWER_MAX, asking).await
     }
 
     async fn ask(
@@ -122,35 +151,94 @@ impl Engine {
         body: Option<&Value>,
     ) -> Result<Value, EngineError> {
         let version = self.docker.client_version();
-        let bytes = body
-            .map(|body| Bytes::from(body.to_string()))
-            .unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("http://docker/v{version}{path}"))
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(
-                Full::new(bytes)
-                    .map_err(|never| match never {})
-                    .boxed_unsync(),
-            )
-            .map_err(|error| EngineError::Unreadable {
-                what: format!("no request for {path}: {error}"),
-            })?;
-        let asked = async {
-            let answer = self.wire.request(request).await?;
-            read(answer).await
+        let path = format!("/v{version}{path}");
+        send(&self.wire, &self.agent, method, &path, body).await
+    }
+}
+
+impl Info {
+    fn read(raw: Value) -> Self {
+        let text = |pointer: &str| {
+            let text = raw.pointer(pointer).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
         };
-        match tokio::time::timeout(ANSWER_MAX, asked).await {
-            Ok(answer) => answer,
-            Err(_elapsed) => Err(EngineError::TimedOut { within: ANSWER_MAX }),
+        Self {
+            id: text("/ID"),
+            name: text("/Name"),
+            swarm: text("/Swarm/LocalNodeState"),
+            raw,
         }
     }
 }
 
+/// Bounds what waits for the engine.
+///
+/// # Errors
+/// `TimedOut` past the bound: whether the engine did what was asked is not known then.
+pub(super) async fn within<T>(
+    bound: Duration,
+    asking: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(bound, asking).await {
+        Ok(answer) => answer,
+        Err(_elapsed) => Err(EngineError::TimedOut { within: bound }),
+    }
+}
+
+/// bollard over our own connections.
+fn transport(
+    wire: Client<Dial, Body>,
+    agent: HeaderValue,
+) -> impl Fn(BollardRequest) -> Answering + Send + Sync + 'static {
+    move |request: BollardRequest| {
+        let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        request.headers_mut().insert(USER_AGENT, agent.clone());
+        let answer = wire.request(request);
+        Box::pin(async move { answer.await.map_err(bollard::errors::Error::from) })
+    }
+}
+
+type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, bollard::errors::Error>> + Send>>;
+
+async fn send(
+    wire: &Client<Dial, Body>,
+    agent: &HeaderValue,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value, EngineError> {
+    let bytes = body.map(|body| Bytes::from(body.to_string()));
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://docker{path}"))
+        .header(CONTENT_TYPE, "application/json")
+        .header(USER_AGENT, agent.clone())
+        .body(
+            Full::new(bytes.unwrap_or_default())
+                .map_err(|never| match never {})
+                .boxed_unsync(),
+        )
+        .map_err(|error| EngineError::Unreadable {
+            what: format!("no request for {path}: {error}"),
+        })?;
+    read(wire.request(request).await?).await
+}
+
 async fn read(answer: Response<Incoming>) -> Result<Value, EngineError> {
     let status = answer.status();
-    let body = answer.into_body().collect().await?.to_bytes();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX);
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            return Err(match error.downcast::<hyper::Error>() {
+                Ok(error) => EngineError::from(*error),
+                Err(error) => EngineError::Unreadable {
+                    what: format!("more than {ANSWER_BYTES_MAX} bytes ({error})"),
+                },
+            });
+        }
+    };
     if !status.is_success() {
         return Err(EngineError::status(status.as_u16(), &body));
     }
