@@ -8,6 +8,7 @@ pub mod compose;
 pub(crate) mod contract;
 pub mod directory;
 mod error;
+mod images_file;
 pub mod kubernetes;
 pub mod process;
 pub mod registry;
@@ -114,6 +115,15 @@ pub trait Target: Send + Sync + Debug {
     /// `None`: the revisions are derived from the artifact, by [`Target::wanted`], and nothing is contacted.
     async fn record(&self) -> Result<Option<IndexMap<Slot, Pin>>, TargetError> {
         Ok(None)
+    }
+
+    /// Keeps on the target what only the target has of a release that is being recorded, so that it can be put back later. Answers what
+    /// was kept. Again = no harm.
+    ///
+    /// # Errors
+    /// What is about to be recorded could not be kept: it is better not recorded.
+    async fn protect(&self, _pins: &IndexMap<Slot, Pin>) -> Result<Vec<String>, TargetError> {
+        Ok(Vec::new())
     }
 
     /// The revision that the target itself keeps under this name or number (`--to-revision`).

@@ -7,7 +7,9 @@ mod choose;
 mod engine;
 mod evidence;
 mod guard;
+mod image;
 mod lease;
+mod memory;
 mod observe;
 mod order;
 mod outlook;
@@ -50,6 +52,7 @@ pub(super) struct Compose {
     engine: OnceCell<Engine>,
     /// The services that were found, when the settings name none.
     found: Mutex<Vec<Slot>>,
+    memory: memory::Memory,
 }
 
 impl Compose {
@@ -66,6 +69,7 @@ impl Compose {
             base: base.clone(),
             engine: OnceCell::new(),
             found: Mutex::default(),
+            memory: memory::Memory::default(),
         })
     }
 

@@ -5,9 +5,10 @@ mod difference;
 #[cfg(test)]
 mod tests;
 
+pub(super) use crate::targets::images_file::{digest, repository};
 pub(super) use difference::difference;
 
-use crate::model::payload::{Digest, hex};
+use crate::model::payload::hex;
 use crate::model::state::Revision;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -84,23 +85,6 @@ pub(super) fn pin(template: &mut Value, images: &Images) {
             container.insert("image".to_owned(), Value::String(image));
         }
     }
-}
-
-/// The digest of an image reference or of an `imageID`, `sha256:…`. An `imageID` that is a bare `sha256:…` names the image's
-/// configuration on that node, not anything in a registry, and is none.
-pub(super) fn digest(image: &str) -> Option<&str> {
-    let (name, digest) = image.rsplit_once('@')?;
-    let is_digest = digest.starts_with("sha256:") && digest.parse::<Digest>().is_ok();
-    (is_digest && !name.is_empty()).then_some(digest)
-}
-
-/// The name of an image without its tag and digest. A colon before the last `/` is a port.
-pub(super) fn repository(image: &str) -> &str {
-    let name = image.split_once('@').map_or(image, |(name, _)| name);
-    let tag = name
-        .rfind(':')
-        .filter(|at| name.rfind('/').is_none_or(|slash| slash < *at));
-    tag.and_then(|at| name.get(..at)).unwrap_or(name)
 }
 
 /// Whether every image is known by its digest.

@@ -8,12 +8,12 @@ use super::template::{self, Images};
 use crate::model::payload::Shape;
 use crate::model::state::Slot;
 use crate::targets::TargetError;
-use serde_json::Value;
+use crate::targets::images_file::{self, Noun};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A list of images is a page of text, not more.
-const BYTES_MAX: u64 = 1024 * 1024;
+/// What an image is named for.
+const CONTAINER: Noun = Noun("container");
 
 /// Images for the containers of one workload, each with its digest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,69 +37,22 @@ impl ImagesFile {
     /// # Errors
     /// `BadRelease` when it says something else, or names an image without its digest.
     pub(super) fn read(path: &Path, shape: Shape) -> Result<Self, TargetError> {
-        match shape {
-            Shape::File => (),
-            Shape::Tree => return Err(bad("found a directory, expected one file")),
-        }
-        let size = std::fs::metadata(path).map(|file| file.len());
-        let text = match size {
-            Ok(size) if BYTES_MAX < size => {
-                return Err(bad(&format!(
-                    "found {size} bytes, expected at most {BYTES_MAX}"
-                )));
-            }
-            Ok(_) | Err(_) => std::fs::read_to_string(path),
-        };
-        let text = text.map_err(|error| bad(&format!("could not be read: {error}")))?;
-        Self::parse(&text)
+        images_file::ImagesFile::read(path, shape, CONTAINER).map(Self::of)
     }
 
+    fn of(file: images_file::ImagesFile) -> Self {
+        Self {
+            slots: file.slots,
+            all: Wish {
+                named: file.named,
+                loose: file.loose,
+            },
+        }
+    }
+
+    #[cfg(test)]
     fn parse(text: &str) -> Result<Self, TargetError> {
-        let file = match serde_json::from_str::<Value>(text) {
-            Ok(Value::Object(map)) if map.values().all(Value::is_object) && !map.is_empty() => {
-                let slots = map
-                    .into_iter()
-                    .map(|(slot, images)| Ok((slot, strings(images)?)));
-                Self {
-                    slots: slots.collect::<Result<_, TargetError>>()?,
-                    all: Wish::default(),
-                }
-            }
-            Ok(images @ Value::Object(_)) => Self {
-                slots: BTreeMap::new(),
-                all: Wish {
-                    named: strings(images)?,
-                    loose: Vec::new(),
-                },
-            },
-            Ok(_) | Err(_) => Self {
-                slots: BTreeMap::new(),
-                all: lines(text),
-            },
-        };
-        file.check()?;
-        Ok(file)
-    }
-
-    fn check(&self) -> Result<(), TargetError> {
-        let of_slots = self.slots.values().flat_map(BTreeMap::values);
-        let mut count = 0;
-        for image in of_slots
-            .chain(self.all.named.values())
-            .chain(&self.all.loose)
-        {
-            count += 1;
-            if template::digest(image).is_none() {
-                let shown: String = image.chars().take(100).collect();
-                return Err(bad(&format!(
-                    "found image {shown:?}, expected NAME@sha256:DIGEST"
-                )));
-            }
-        }
-        if count == 0 {
-            return Err(bad("found no images, expected at least one"));
-        }
-        Ok(())
+        images_file::ImagesFile::parse(text, CONTAINER).map(Self::of)
     }
 
     /// What it says of one workload.
@@ -163,36 +116,5 @@ impl Wish {
             fitting.insert(container.clone(), image);
         }
         matched.then_some(fitting)
-    }
-}
-
-fn strings(images: Value) -> Result<Images, TargetError> {
-    serde_json::from_value(images).map_err(|error| {
-        bad(&format!(
-            "found {error}, expected a map from containers to images"
-        ))
-    })
-}
-
-fn lines(text: &str) -> Wish {
-    let mut wish = Wish::default();
-    let lines = text.lines().map(str::trim);
-    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        match line.split_once('=') {
-            Some((container, image)) => {
-                let (container, image) = (container.trim(), image.trim());
-                wish.named.insert(container.to_owned(), image.to_owned());
-            }
-            None => wish.loose.push(line.to_owned()),
-        }
-    }
-    wish
-}
-
-fn bad(what: &str) -> TargetError {
-    TargetError::BadRelease {
-        what: format!("the file of images: {what}"),
-        next: "write container=NAME@sha256:DIGEST, one a line, with the digests that were pushed"
-            .to_owned(),
     }
 }

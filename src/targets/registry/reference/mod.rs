@@ -120,7 +120,7 @@ impl Reference {
     }
 
     /// Whether the registry is this machine: then, and only then, plain http is spoken.
-    pub(in crate::targets::registry) fn is_loopback(&self) -> bool {
+    pub(in crate::targets) fn is_loopback(&self) -> bool {
         is_loopback(without_port(&self.registry))
     }
 }
