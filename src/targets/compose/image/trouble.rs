@@ -131,7 +131,9 @@ pub(super) fn told(
 ) -> TargetError {
     let message = match error {
         EngineError::Status { status: _, message } => message,
-        EngineError::Broken { .. }
+        EngineError::Refused { .. }
+        | EngineError::Unreached { .. }
+        | EngineError::Broken { .. }
         | EngineError::TimedOut { .. }
         | EngineError::Unreadable { .. } => return error.reading(of),
     };
