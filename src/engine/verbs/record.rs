@@ -23,15 +23,22 @@ pub(in crate::engine) async fn run(
     dir: &Path,
     revisions: &[(Slot, Revision)],
 ) -> Result<Finished, Failure> {
-    let (release, path) = record(request, dir, revisions).await?;
-    Ok(answer(request, &release, &path))
+    let recorded = record(request, dir, revisions).await?;
+    Ok(answer(request, &recorded))
+}
+
+/// What was written down, and what the targets keep for it.
+struct Recorded {
+    release: Release,
+    path: PathBuf,
+    kept: Vec<String>,
 }
 
 async fn record(
     request: &Request,
     dir: &Path,
     revisions: &[(Slot, Revision)],
-) -> Result<(Release, PathBuf), Failure> {
+) -> Result<Recorded, Failure> {
     let dir = request.process.dir.join(dir);
     if !dir.is_dir() {
         return Err(Failure::msg(
@@ -41,10 +48,18 @@ async fn record(
         .hint("give the directory that upload-artifact uploads: --path DIR"));
     }
     let mut slots = IndexMap::new();
+    let mut pinned = Vec::new();
     for target in open_targets(request)? {
-        pin(request, target.as_ref(), &dir, revisions, &mut slots).await?;
+        let pins = pin(request, target.as_ref(), &dir, revisions).await?;
+        slots.extend(pins.clone());
+        pinned.push((target, pins));
     }
     check_known(revisions, &slots)?;
+    let mut kept = Vec::new();
+    for (target, pins) in pinned.iter().filter(|_| !request.dry_run) {
+        let protected = target.protect(pins).await;
+        kept.extend(protected.map_err(|error| error.failure(target.name()))?);
+    }
     let context = &request.context;
     let release = Release {
         schema: MANIFEST_SCHEMA,
@@ -61,7 +76,11 @@ async fn record(
     if !request.dry_run {
         write(&dir, &path, &release)?;
     }
-    Ok((release, path))
+    Ok(Recorded {
+        release,
+        path,
+        kept,
+    })
 }
 
 async fn pin(
@@ -69,12 +88,10 @@ async fn pin(
     target: &dyn Target,
     dir: &Path,
     revisions: &[(Slot, Revision)],
-    slots: &mut IndexMap<Slot, Pin>,
-) -> Result<(), Failure> {
+) -> Result<IndexMap<Slot, Pin>, Failure> {
     let asked = target.record().await;
     if let Some(pins) = asked.map_err(|error| error.failure(target.name()))? {
-        slots.extend(pins);
-        return Ok(());
+        return Ok(pins);
     }
     let payloads = measure(target, dir)?;
     let commit = request.context.sha.clone().map(CommitSha);
@@ -105,6 +122,7 @@ async fn pin(
                 .hint("name it: --revision SLOT=REVISION"));
         }
     };
+    let mut slots = IndexMap::new();
     for slot in target.slots() {
         let Some(revision) = given(&slot).or_else(|| derived.get(&slot).cloned()) else {
             continue;
@@ -122,7 +140,7 @@ async fn pin(
         };
         slots.insert(slot, pin);
     }
-    Ok(())
+    Ok(slots)
 }
 
 /// The payloads of a target, as they lie in the directory.
@@ -198,16 +216,24 @@ fn write(dir: &Path, path: &Path, release: &Release) -> Result<(), Failure> {
         .map_err(Failure::from)
 }
 
-fn answer(request: &Request, release: &Release, path: &Path) -> Finished {
+fn answer(request: &Request, recorded: &Recorded) -> Finished {
+    let Recorded {
+        release,
+        path,
+        kept,
+    } = recorded;
     let outcome = if request.dry_run {
         Outcome::Planned
     } else {
         Outcome::Healthy
     };
     let stdout = if request.output.json {
-        let answer = serde_json::json!({
+        let mut answer = serde_json::json!({
             "outcome": outcome, "exit_code": outcome.exit_code(), "path": path, "manifest": release,
         });
+        if !kept.is_empty() {
+            answer["kept"] = serde_json::json!(kept);
+        }
         format!("{answer:#}\n")
     } else {
         let verb = if request.dry_run {
@@ -218,6 +244,9 @@ fn answer(request: &Request, release: &Release, path: &Path) -> Finished {
         let mut text = format!("{verb} {}\n", path.display());
         for (slot, pin) in &release.slots {
             writeln!(text, "  {slot}  {}", pin.revision).expect("a string takes everything");
+        }
+        for what in kept {
+            writeln!(text, "  keeps {what}").expect("a string takes everything");
         }
         text
     };

@@ -2,7 +2,7 @@
 //! be had. Nothing is asked of the engine.
 
 use crate::model::state::{Revision, Slot};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ struct Seen {
     wanted: BTreeMap<Slot, Vec<Revision>>,
     /// `NAME@sha256:...` of a revision, the first one first.
     names: BTreeMap<(Slot, Revision), Vec<String>>,
+    /// Revisions that are in no registry.
+    built: BTreeSet<Revision>,
     /// The repository of what runs.
     repositories: BTreeMap<Slot, String>,
     /// Slots that the release at hand leaves alone, and why.
@@ -67,6 +69,14 @@ impl Memory {
             .iter()
             .filter(|((_, known), _)| known == revision);
         of.flat_map(|(_, names)| names.clone()).collect()
+    }
+
+    pub(super) fn keep_built(&self, revision: &Revision) {
+        self.seen().built.insert(revision.clone());
+    }
+
+    pub(super) fn is_built(&self, revision: &Revision) -> bool {
+        self.seen().built.contains(revision)
     }
 
     pub(super) fn keep_repository(&self, slot: &Slot, repository: String) {

@@ -1,6 +1,7 @@
 //! Services of one Compose project, or of one stack of a swarm, on one Docker engine. The revision of a service is the digest of its
 //! image. Containers are put back through the engine's API: no docker CLI, no compose file, no judgment of which release is good.
 
+mod absent;
 mod attend;
 mod change;
 mod choose;

@@ -1,15 +1,211 @@
 //! What every service runs.
 
-use super::{Compose, project};
-use crate::model::state::{Held, Slot, State};
+use super::engine::Engine;
+use super::image::{Image, local, name};
+use super::project::{self, DEPENDS_ON, Project, Replica, Service};
+use super::{Compose, absent};
+use crate::model::state::{Held, Phase, Revision, Slot, State};
 use crate::targets::TargetError;
+use futures_util::future::try_join_all;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+
+/// Images by their id; one that the engine has dropped is not in it.
+type Images = BTreeMap<String, Image>;
+
+/// The project at one look: its containers, and the images that they run.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) project: Project,
+    pub(super) images: Images,
+}
+
+impl Look {
+    /// The service that a slot is.
+    pub(super) fn service(&self, slot: &Slot) -> Option<&Service> {
+        self.project.get(project::name(slot))
+    }
+
+    /// What a container runs, by the repository that it names.
+    pub(super) fn canonical(&self, replica: &Replica) -> Revision {
+        let known = self.images.get(&replica.image_id).map(Image::repo_digests);
+        name::canonical(
+            &replica.image_id,
+            &known.unwrap_or_default(),
+            &replica.image,
+        )
+    }
+
+    /// Whether what a container runs is what a revision names.
+    fn answers(&self, replica: &Replica, revision: &Revision) -> bool {
+        let image = self.images.get(&replica.image_id);
+        replica.image_id == revision.0 || image.is_some_and(|image| image.answers(revision))
+    }
+
+    /// What a service holds. `wanted`: what was asked for lately, which is told of an image that has several names.
+    pub(super) fn held(&self, service: &Service, wanted: &[Revision]) -> Held {
+        let replicas = standing(service);
+        let asked = wanted.iter().find(|revision| {
+            replicas
+                .iter()
+                .all(|replica| self.answers(replica, revision))
+        });
+        let mut found: Vec<Revision> = replicas.iter().map(|one| self.canonical(one)).collect();
+        found.sort();
+        found.dedup();
+        let revision = match (asked, found.as_slice()) {
+            (_, []) => None,
+            (Some(asked), _) => Some(asked.clone()),
+            (None, [one]) => Some(one.clone()),
+            (None, several) => Some(name::mixed(several)),
+        };
+        let is_done = self.is_done(service);
+        Held {
+            revision,
+            phase: phase(service, is_done),
+        }
+    }
+
+    /// Whether a service is a job that has ended well by itself, as migrations do: it is not at work, and has nothing left to do.
+    pub(super) fn is_done(&self, service: &Service) -> bool {
+        let name = service
+            .replicas
+            .first()
+            .map(|replica| replica.service.as_str());
+        let Some(name) = name else { return false };
+        let awaited = self.project.values().flat_map(|other| &other.replicas);
+        let is_awaited = awaited
+            .filter_map(|replica| replica.labels.get(DEPENDS_ON))
+            .any(|depends| awaits_end(depends, name));
+        let ended = |replica: &Replica| has_ended_well(replica, is_awaited);
+        service.aside.is_empty() && service.replicas.iter().all(ended)
+    }
+}
+
+/// Those that have the service's names; while none has, those that a change put aside.
+pub(super) fn standing(service: &Service) -> &[Replica] {
+    if service.replicas.is_empty() {
+        &service.aside
+    } else {
+        &service.replicas
+    }
+}
+
+/// At work only when every replica is and no change was left in the middle.
+fn phase(service: &Service, is_done: bool) -> Phase {
+    let is_up = |replica: &Replica| replica.is_running && !replica.is_restarting;
+    let is_whole = service.aside.is_empty() && !service.replicas.is_empty();
+    if is_whole && (is_done || service.replicas.iter().all(is_up)) {
+        Phase::Running
+    } else {
+        Phase::Stopped
+    }
+}
+
+/// `migrate:service_completed_successfully:false`, comma separated.
+fn awaits_end(depends_on: &str, service: &str) -> bool {
+    depends_on.split(',').any(|one| {
+        let mut parts = one.trim().split(':');
+        parts.next() == Some(service) && parts.next() == Some("service_completed_successfully")
+    })
+}
+
+/// Ended with code 0, and nothing would start it again. What publishes ports or has a health check is no job, unless others wait for
+/// its end.
+fn has_ended_well(replica: &Replica, is_awaited: bool) -> bool {
+    let raw = &replica.raw;
+    let text = |path: &str| {
+        raw.pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let is_empty = |path: &str| {
+        let map = raw.pointer(path).and_then(Value::as_object);
+        map.is_none_or(serde_json::Map::is_empty)
+    };
+    let has_ended = text("/State/Status") == "exited"
+        && raw.pointer("/State/ExitCode").and_then(Value::as_i64) == Some(0);
+    let stays = matches!(
+        text("/HostConfig/RestartPolicy/Name"),
+        "" | "no" | "on-failure"
+    );
+    let serves = raw.pointer("/State/Health").is_some_and(Value::is_object)
+        || !is_empty("/HostConfig/PortBindings");
+    has_ended && stays && (is_awaited || !serves)
+}
+
+/// Looks at the whole project.
+///
+/// # Errors
+/// `Refused` when the engine has no container of it, or of a service that the settings name.
+pub(super) async fn look(compose: &Compose, engine: &Engine) -> Result<Look, TargetError> {
+    let name = compose.settings.project.clone().unwrap_or_default();
+    let project = project::read(compose, engine, &name).await?;
+    let named = &compose.settings.services;
+    let missing: Vec<String> = named
+        .iter()
+        .filter(|service| !project.contains_key(*service))
+        .cloned()
+        .collect();
+    if project.is_empty() || !missing.is_empty() {
+        return Err(absent::told(compose, engine, &name, &missing).await);
+    }
+    let all = project
+        .values()
+        .flat_map(|of| of.replicas.iter().chain(&of.aside));
+    let ids: BTreeSet<String> = all.map(|replica| replica.image_id.clone()).collect();
+    let asked = ids.into_iter().map(|id| async move {
+        let raw = local::inspect(engine, &id).await?;
+        Ok::<_, TargetError>(raw.and_then(|raw| Some((id.clone(), Image::read(raw, id)?))))
+    });
+    let images = try_join_all(asked).await?;
+    let look = Look {
+        project,
+        images: images.into_iter().flatten().collect(),
+    };
+    remember(compose, &look);
+    Ok(look)
+}
+
+/// Under which names what runs now can be had again.
+fn remember(compose: &Compose, look: &Look) {
+    let found: Vec<Slot> = look.project.keys().cloned().map(Slot).collect();
+    for slot in &found {
+        let Some(service) = look.service(slot) else {
+            continue;
+        };
+        for replica in standing(service) {
+            let revision = look.canonical(replica);
+            let known = look.images.get(&replica.image_id).map(Image::repo_digests);
+            let known = known.unwrap_or_default();
+            if known.is_empty() {
+                compose.memory.keep_built(&revision);
+            }
+            compose.memory.keep_names(slot, &revision, &known);
+            if let Some(repository) = name::repository_of(&replica.image) {
+                compose.memory.keep_repository(slot, repository);
+            }
+        }
+    }
+    *compose.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+}
 
 pub(super) async fn all(compose: &Compose) -> Result<State, TargetError> {
-    let name = compose.settings.project.clone().unwrap_or_default();
-    project::read(compose, compose.engine().await?, &name).await?;
-    Ok(State::new())
+    let look = look(compose, compose.engine().await?).await?;
+    let mut state = State::new();
+    for slot in compose.known() {
+        if let Some(service) = look.service(&slot) {
+            let held = look.held(service, &compose.memory.wanted(&slot));
+            state.insert(slot, held);
+        }
+    }
+    Ok(state)
 }
 
 pub(super) async fn one(compose: &Compose, slot: &Slot) -> Result<Option<Held>, TargetError> {
     Ok(all(compose).await?.shift_remove(slot))
 }
+
+#[cfg(test)]
+mod tests;

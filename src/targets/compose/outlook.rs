@@ -1,13 +1,269 @@
-//! The last look before a plan is permitted.
+//! The last look before a plan is permitted: every image is proven to be there, what will differ is told, and what the plan would do
+//! beyond changing images is named. Nothing is changed, and nothing is pulled.
 
 use super::Compose;
-use crate::model::plan::{Hazard, Plan};
+use super::engine::Engine;
+use super::image::presence::{self, Presence};
+use super::image::{Image, name, platform};
+use super::observe::{self, Look, standing};
+use super::project::{Replica, Service};
+use super::record;
+use crate::model::plan::{Change, Hazard, Plan};
+use crate::model::state::Slot;
 use crate::targets::{ReleaseFacts, TargetError};
+use futures_util::future::join_all;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
+/// What one change comes to.
+#[derive(Debug, Default)]
+struct Foreseen {
+    lines: Vec<String>,
+    hazards: Vec<(&'static str, String)>,
+}
+
+/// Hazards of a plan, after everything that would refuse it.
 pub(super) async fn hazards(
-    _compose: &Compose,
-    _plan: &Plan,
-    _facts: &ReleaseFacts<'_>,
+    compose: &Compose,
+    plan: &Plan,
+    facts: &ReleaseFacts<'_>,
 ) -> Result<Vec<Hazard>, TargetError> {
-    Ok(Vec::new())
+    if let Some(story) = facts.story {
+        for (slot, why) in compose.memory.left_out() {
+            let line = format!("warning: NOT changed, left as it is: {why}");
+            story.progress(&slot, &line);
+        }
+    }
+    if plan.changes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let engine = compose.engine().await?;
+    let (look, own) = tokio::join!(observe::look(compose, engine), platform::of_engine(engine));
+    let (look, own) = (look?, own?);
+    let looks = plan.changes.iter().map(|change| {
+        let (look, own) = (&look, own.as_deref());
+        async move {
+            let foreseen = foresee(compose, engine, look, own, change, facts).await;
+            (change.slot(), foreseen)
+        }
+    });
+    let mut hazards = Vec::new();
+    for (slot, foreseen) in join_all(looks).await {
+        let Foreseen { lines, hazards: of } = foreseen?;
+        if let Some(story) = facts.story {
+            for line in lines {
+                story.progress(slot, &line);
+            }
+        }
+        hazards.extend(of.into_iter().map(|(name, what)| Hazard {
+            slot: slot.clone(),
+            name: name.to_owned(),
+            what,
+        }));
+    }
+    Ok(hazards)
+}
+
+async fn foresee(
+    compose: &Compose,
+    engine: &Engine,
+    look: &Look,
+    own: Option<&str>,
+    change: &Change,
+    facts: &ReleaseFacts<'_>,
+) -> Result<Foreseen, TargetError> {
+    let (slot, to) = (change.slot(), change.to());
+    name::check(slot, to)?;
+    let Some(service) = look.service(slot) else {
+        return Ok(Foreseen::default());
+    };
+    let mut foreseen = Foreseen {
+        lines: Vec::new(),
+        hazards: of_containers(slot, service, look.is_done(service)),
+    };
+    match change {
+        Change::Start { .. } => return Ok(foreseen),
+        Change::Install { .. } => (),
+    }
+    let pin = facts.pin(slot).filter(|pin| pin.revision == *to);
+    let (presence, moved) = tokio::join!(presence::of(compose, engine, slot, to, pin), async {
+        let written = pin.and_then(record::written)?;
+        let is_asked = compose.settings.check_images;
+        presence::moved(compose, engine, written, to)
+            .await
+            .filter(|_| is_asked)
+    });
+    let presence = presence?;
+    foreseen.lines.push(told(&presence, to.short().as_str()));
+    foreseen.lines.extend(moved);
+    let Some(running) = standing(service).first() else {
+        return Ok(foreseen);
+    };
+    if pin.is_some_and(|pin| record::changed_configuration(pin, running)) {
+        foreseen.lines.push(
+            "warning: its configuration (environment, ports, volumes) has changed since this release was recorded: the container keeps its present configuration, only the image goes back".to_owned(),
+        );
+    }
+    if let Presence::OnEngine(image) = &presence {
+        for path in new_volumes(image, running) {
+            foreseen.lines.push(format!(
+                "warning: the image declares a volume at {path} that the container does not have: it starts with an empty one"
+            ));
+        }
+    }
+    let now = look
+        .images
+        .get(&running.image_id)
+        .and_then(|image| platform::of_image(&image.raw));
+    foreseen
+        .hazards
+        .extend(elsewhere(&presence, own, now.as_deref()));
+    Ok(foreseen)
+}
+
+/// Where the image comes from.
+fn told(presence: &Presence, short: &str) -> String {
+    match presence {
+        Presence::OnEngine(image) => format!("goes to {}, which the engine has", image.reference),
+        Presence::InRegistry { name, platforms: _ } => {
+            format!("goes to {name}, which is pulled: its registry has it")
+        }
+        Presence::NotAsked => {
+            format!(
+                "goes to {short}, which the engine does not have; check-images: false, so its registry is not asked"
+            )
+        }
+        Presence::Unknown { what, next } => format!("warning: {what}; {next}"),
+    }
+}
+
+/// What is dangerous about the containers themselves.
+fn of_containers(slot: &Slot, service: &Service, is_done: bool) -> Vec<(&'static str, String)> {
+    let mut hazards = Vec::new();
+    let removes = |replica: &&Replica| {
+        let flag = replica.raw.pointer("/HostConfig/AutoRemove");
+        flag.and_then(Value::as_bool).unwrap_or_default()
+    };
+    if let Some(replica) = service.replicas.iter().find(removes) {
+        hazards.push((
+            "auto-remove",
+            format!(
+                "{}: the engine removes container {} the moment it stops (--rm), so that it could not be put back if the new one fails",
+                slot, replica.name
+            ),
+        ));
+    }
+    if is_done {
+        hazards.push((
+            "runs-again",
+            format!(
+                "{slot} has ended well by itself, as a job does: another image would run it again"
+            ),
+        ));
+    }
+    hazards
+}
+
+/// An image for machines of another kind, where the one that runs is not. `own`: what the engine is.
+fn elsewhere(
+    presence: &Presence,
+    own: Option<&str>,
+    now: Option<&str>,
+) -> Option<(&'static str, String)> {
+    let own = own?;
+    // Emulated already.
+    if now.is_some_and(|now| !platform::runs(own, now)) {
+        return None;
+    }
+    let platforms = match presence {
+        Presence::OnEngine(image) => platform::of_image(&image.raw).into_iter().collect(),
+        Presence::InRegistry { name: _, platforms } => platforms.clone(),
+        Presence::NotAsked | Presence::Unknown { .. } => Vec::new(),
+    };
+    if platforms.is_empty() || platforms.iter().any(|image| platform::runs(own, image)) {
+        return None;
+    }
+    let platforms = platforms.join(", ");
+    let what = format!(
+        "the image is for {platforms}, and the engine is {own}: it would not start, or be emulated"
+    );
+    Some(("other-platform", what))
+}
+
+/// Where an image declares volumes and the container has nothing mounted.
+fn new_volumes(image: &Image, running: &Replica) -> BTreeSet<String> {
+    let declared = image
+        .raw
+        .pointer("/Config/Volumes")
+        .and_then(Value::as_object);
+    let declared = declared.into_iter().flat_map(Map::keys).cloned();
+    let mounts = running.raw.get("Mounts").and_then(Value::as_array);
+    let mounted: BTreeSet<&str> = mounts
+        .into_iter()
+        .flatten()
+        .filter_map(|mount| mount.get("Destination")?.as_str())
+        .collect();
+    declared
+        .filter(|path| !mounted.contains(path.as_str()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn on_engine(arch: &str) -> Presence {
+        let raw = json!({"Id": "sha256:aa", "Os": "linux", "Architecture": arch});
+        Presence::OnEngine(Box::new(Image {
+            id: "sha256:aa".to_owned(),
+            reference: "x".to_owned(),
+            raw,
+        }))
+    }
+
+    #[test]
+    fn an_image_for_other_machines() {
+        let of = |presence: &Presence, now: &str| {
+            elsewhere(presence, Some("linux/amd64"), Some(now)).map(|(name, _)| name)
+        };
+        assert_eq!(
+            of(&on_engine("arm64"), "linux/amd64"),
+            Some("other-platform")
+        );
+        assert_eq!(of(&on_engine("amd64"), "linux/amd64"), None);
+        assert_eq!(of(&on_engine("arm64"), "linux/arm64"), None);
+        let platforms = vec!["linux/arm64".to_owned(), "linux/amd64".to_owned()];
+        let index = Presence::InRegistry {
+            name: "x".to_owned(),
+            platforms,
+        };
+        assert_eq!(of(&index, "linux/amd64"), None);
+        assert_eq!(of(&Presence::NotAsked, "linux/amd64"), None);
+    }
+
+    #[test]
+    fn volumes_that_would_be_empty() {
+        let raw = json!({"Id": "1", "Config": {"Volumes": {"/data": {}, "/cache": {}}}});
+        let image = Image {
+            id: "1".to_owned(),
+            reference: "x".to_owned(),
+            raw,
+        };
+        let raw = json!({
+            "Config": {"Labels": {"com.docker.compose.service": "web"}},
+            "Mounts": [{"Destination": "/data"}], "HostConfig": {"AutoRemove": true},
+        });
+        let replica = Replica::read(raw).unwrap();
+        assert_eq!(
+            new_volumes(&image, &replica),
+            BTreeSet::from(["/cache".to_owned()])
+        );
+        let service = Service {
+            replicas: vec![replica],
+            aside: Vec::new(),
+        };
+        let hazards = of_containers(&Slot("web".to_owned()), &service, false);
+        assert_eq!(hazards[0].0, "auto-remove");
+    }
 }

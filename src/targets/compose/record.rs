@@ -1,11 +1,287 @@
-//! What is written down of every service.
+//! What `lastgood record` writes down of a project after a good deploy: which image every service runs, by digest, and how to have it
+//! again. Nothing unproven is recorded. What is in no registry is kept on the engine.
 
 use super::Compose;
+use super::engine::Engine;
+use super::image::{self, Image, keep, name, platform, presence};
+use super::observe::{self, Look};
+use super::project::{Replica, Service};
 use crate::model::release::Pin;
-use crate::model::state::Slot;
+use crate::model::state::{Revision, Slot};
 use crate::targets::TargetError;
+use crate::targets::images_file::digest;
 use indexmap::IndexMap;
+use serde_json::{Value, json};
 
-pub(super) async fn pins(_compose: &Compose) -> Result<IndexMap<Slot, Pin>, TargetError> {
-    Ok(IndexMap::new())
+/// The label by which Compose knows whether a container is as its file says (docker/compose `pkg/api/labels.go`).
+pub(super) const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+
+/// What each service runs now.
+///
+/// # Errors
+/// `Refused` when a change is under way, a container does not run or is not healthy, or replicas run different images.
+pub(super) async fn pins(compose: &Compose) -> Result<IndexMap<Slot, Pin>, TargetError> {
+    let engine = compose.engine().await?;
+    let look = observe::look(compose, engine).await?;
+    let mut asked = Vec::new();
+    for slot in compose.known() {
+        let look = &look;
+        asked.push(async move {
+            let Some(service) = look.service(&slot) else {
+                return Ok(None);
+            };
+            let pin = of_service(compose, engine, look, &slot, service).await?;
+            Ok::<_, TargetError>(Some((slot, pin)))
+        });
+    }
+    let pins = futures_util::future::try_join_all(asked).await?;
+    Ok(pins.into_iter().flatten().collect())
+}
+
+/// Keeps what only this engine has.
+pub(super) async fn protect(
+    compose: &Compose,
+    pins: &IndexMap<Slot, Pin>,
+) -> Result<Vec<String>, TargetError> {
+    let Some(project) = &compose.settings.project else {
+        return Ok(Vec::new());
+    };
+    let engine = compose.engine().await?;
+    let mut kept = Vec::new();
+    for (slot, pin) in pins {
+        kept.extend(keep::keep(engine, project, slot, pin).await?);
+    }
+    Ok(kept)
+}
+
+async fn of_service(
+    compose: &Compose,
+    engine: &Engine,
+    look: &Look,
+    slot: &Slot,
+    service: &Service,
+) -> Result<Pin, TargetError> {
+    let (replica, revision) = proven(slot, service, look)?;
+    let Some(image) = look.images.get(&replica.image_id) else {
+        let what = format!(
+            "the engine does not have the image of its container {} any more",
+            replica.name
+        );
+        return Err(refused(slot, &what, "deploy it again, then record it"));
+    };
+    let images = names(image, &revision, &replica.image);
+    let is_built = is_built(compose, engine, image, &images).await?;
+    let mut recorded = json!({
+        "project": compose.settings.project,
+        "image": replica.image,
+        "id": image.id,
+        "replicas": service.replicas.len(),
+    });
+    if is_built {
+        recorded["built"] = json!(true);
+    }
+    if let Some(platform) = platform::of_image(&image.raw) {
+        recorded["platform"] = json!(platform);
+    }
+    if let Some(hash) = replica.labels.get(CONFIG_HASH) {
+        recorded["config-hash"] = json!(hash);
+    }
+    Ok(Pin {
+        revision,
+        payload: None,
+        images: if is_built { Vec::new() } else { images },
+        recorded: Some(recorded),
+    })
+}
+
+/// Only what has come up is recorded: a release is put back because it once ran. Answers a replica for all, and what they run.
+fn proven<'a>(
+    slot: &Slot,
+    service: &'a Service,
+    look: &Look,
+) -> Result<(&'a Replica, Revision), TargetError> {
+    const WATCH: &str = "run `lastgood watch` first, and record what it finds healthy";
+    if let Some(aside) = service.aside.first() {
+        let what = format!(
+            "a change of it was not finished ({} was put aside)",
+            aside.name
+        );
+        let next = "run the command that made the change again: it finishes it first";
+        return Err(refused(slot, &what, next));
+    }
+    let is_done = look.is_done(service);
+    for replica in service.replicas.iter().filter(|_| !is_done) {
+        if let Some(what) = unwell(replica) {
+            let name = &replica.name;
+            let next = if replica.is_running {
+                WATCH
+            } else {
+                "start it (docker compose up -d), or name the services to be recorded in `services`"
+            };
+            return Err(refused(slot, &format!("its container {name} {what}"), next));
+        }
+    }
+    let mut found: Vec<Revision> = service
+        .replicas
+        .iter()
+        .map(|one| look.canonical(one))
+        .collect();
+    found.sort();
+    found.dedup();
+    match (service.replicas.first(), found.as_slice()) {
+        (Some(replica), [revision]) => Ok((replica, revision.clone())),
+        (_, several) => {
+            let short: Vec<String> = several.iter().map(Revision::short).collect();
+            let what = format!(
+                "its replicas run different images ({})",
+                short.join(" and ")
+            );
+            Err(refused(
+                slot,
+                &what,
+                "bring all of them up from one: docker compose up -d",
+            ))
+        }
+    }
+}
+
+/// Why a container is no proof of anything.
+fn unwell(replica: &Replica) -> Option<String> {
+    let text = |path: &str| replica.raw.pointer(path).and_then(Value::as_str);
+    let flag = |path: &str| {
+        replica
+            .raw
+            .pointer(path)
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
+    };
+    if replica.is_restarting {
+        return Some("restarts again and again".to_owned());
+    }
+    if !replica.is_running {
+        let code = replica
+            .raw
+            .pointer("/State/ExitCode")
+            .and_then(Value::as_i64);
+        return Some(format!(
+            "does not run (exit code {})",
+            code.unwrap_or_default()
+        ));
+    }
+    if flag("/State/Paused") {
+        return Some("is paused".to_owned());
+    }
+    match text("/State/Health/Status") {
+        Some("starting") => Some("is not healthy yet".to_owned()),
+        Some("unhealthy") => Some("is unhealthy".to_owned()),
+        Some(_) | None => None,
+    }
+}
+
+fn refused(slot: &Slot, what: &str, next: &str) -> TargetError {
+    TargetError::Refused {
+        what: format!("{slot} is not recorded: {what}"),
+        allow: None,
+        next: next.to_owned(),
+    }
+}
+
+/// `NAME@sha256:...` of a revision, that of the repository which the container names first.
+fn names(image: &Image, revision: &Revision, asked: &str) -> Vec<String> {
+    let mut names: Vec<String> = image
+        .repo_digests()
+        .into_iter()
+        .filter(|entry| digest(entry) == Some(&revision.0))
+        .collect();
+    names.sort_by_key(|entry| (!name::is_same_repository(entry, asked), entry.clone()));
+    names
+}
+
+/// Whether the image is in no registry that we know of. Where images are stored by containerd, also one that was built on the engine
+/// has a digest; then only a registry can tell, and what it does not confirm is kept.
+async fn is_built(
+    compose: &Compose,
+    engine: &Engine,
+    image: &Image,
+    names: &[String],
+) -> Result<bool, TargetError> {
+    let pulled = image
+        .raw
+        .pointer("/Identity/Pull")
+        .and_then(Value::as_array);
+    if names.is_empty() {
+        return Ok(true);
+    }
+    let is_by_id = names.iter().any(|name| digest(name) == Some(&image.id));
+    if !is_by_id || pulled.is_some_and(|pulled| !pulled.is_empty()) {
+        return Ok(false);
+    }
+    for name in names {
+        if presence::confirmed(compose, engine, name).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What the container's configuration was when this was recorded, when it is another now.
+pub(super) fn changed_configuration(pin: &Pin, replica: &Replica) -> bool {
+    let recorded = pin.recorded.as_ref();
+    let was = recorded.and_then(|recorded| recorded.get("config-hash")?.as_str());
+    let now = replica.labels.get(CONFIG_HASH).map(String::as_str);
+    was.zip(now).is_some_and(|(was, now)| was != now)
+}
+
+/// The image as it was asked for when this was recorded.
+pub(super) fn written(pin: &Pin) -> Option<&str> {
+    let recorded = pin.recorded.as_ref()?;
+    recorded
+        .get("image")?
+        .as_str()
+        .filter(|_| !image::is_built(pin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(state: &Value, expected: Option<&str>) {
+        let raw = json!({
+            "Id": "1", "Name": "/shop-web-1", "Image": "sha256:aa", "State": state,
+            "Config": {"Image": "shop/web:2", "Labels": {"com.docker.compose.service": "web"}},
+        });
+        let replica = Replica::read(raw).unwrap();
+        assert_eq!(unwell(&replica).as_deref(), expected);
+    }
+
+    #[test]
+    fn what_is_not_well_is_no_proof() {
+        check(&json!({"Running": true}), None);
+        check(
+            &json!({"Running": true, "Health": {"Status": "healthy"}}),
+            None,
+        );
+        check(
+            &json!({"Running": true, "Health": {"Status": "none"}}),
+            None,
+        );
+        check(
+            &json!({"Running": true, "Health": {"Status": "starting"}}),
+            Some("is not healthy yet"),
+        );
+        check(
+            &json!({"Running": true, "Health": {"Status": "unhealthy"}}),
+            Some("is unhealthy"),
+        );
+        check(&json!({"Running": true, "Paused": true}), Some("is paused"));
+        check(
+            &json!({"Running": true, "Restarting": true}),
+            Some("restarts again and again"),
+        );
+        check(
+            &json!({"Running": false, "ExitCode": 137}),
+            Some("does not run (exit code 137)"),
+        );
+    }
 }

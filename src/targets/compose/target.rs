@@ -79,6 +79,10 @@ impl Target for Compose {
         Ok(Some(record::pins(self).await?))
     }
 
+    async fn protect(&self, pins: &IndexMap<Slot, Pin>) -> Result<Vec<String>, TargetError> {
+        record::protect(self, pins).await
+    }
+
     async fn hazards(
         &self,
         plan: &Plan,

@@ -128,6 +128,13 @@ pub(in crate::targets::compose) struct Kept {
     created: i64,
 }
 
+impl Kept {
+    /// The service that it was kept for.
+    pub(in crate::targets::compose) fn service(&self) -> &str {
+        &self.service
+    }
+}
+
 /// What is kept of a project, by service, the newest first.
 pub(in crate::targets::compose) async fn kept(
     engine: &Engine,

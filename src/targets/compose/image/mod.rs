@@ -31,7 +31,7 @@ pub(super) struct Image {
 }
 
 impl Image {
-    fn read(raw: Value, reference: String) -> Option<Self> {
+    pub(super) fn read(raw: Value, reference: String) -> Option<Self> {
         let id = raw.get("Id")?.as_str()?.to_owned();
         Some(Self { id, reference, raw })
     }
@@ -70,7 +70,7 @@ pub(super) async fn fetch(
         return Ok(image);
     }
     if names.is_empty() {
-        return Err(gone(engine, slot, revision, pin));
+        return Err(gone(compose, engine, slot, revision));
     }
     let platform = match pin.and_then(platform::recorded) {
         Some(recorded) => platform::foreign(engine, &recorded).await?,
@@ -88,7 +88,7 @@ pub(super) async fn fetch(
             Err(error) => first = first.or(Some(error)),
         }
     }
-    Err(first.unwrap_or_else(|| gone(engine, slot, revision, pin)))
+    Err(first.unwrap_or_else(|| gone(compose, engine, slot, revision)))
 }
 
 /// Under which names a revision can be had: as it was recorded, as the file of images or an earlier look named it, and in the
@@ -100,7 +100,10 @@ pub(super) fn names(
     pin: Option<&Pin>,
 ) -> Vec<String> {
     let recorded = pin.into_iter().flat_map(|pin| pin.images.iter().cloned());
-    let is_built = pin.is_some_and(is_built);
+    if pin.is_some_and(is_built) {
+        compose.memory.keep_built(revision);
+    }
+    let is_built = compose.memory.is_built(revision);
     let here = compose.memory.repository(slot).filter(|_| !is_built);
     let here = here.map(|repository| format!("{repository}@{revision}"));
     let mut names: Vec<String> = Vec::new();
@@ -125,14 +128,14 @@ pub(super) fn is_built(pin: &Pin) -> bool {
 
 /// Nothing has it, and no registry could.
 pub(super) fn gone(
+    compose: &Compose,
     engine: &Engine,
     slot: &Slot,
     revision: &Revision,
-    pin: Option<&Pin>,
 ) -> TargetError {
     let short = revision.short();
     let at = engine.at();
-    if pin.is_some_and(is_built) {
+    if compose.memory.is_built(revision) {
         return TargetError::BadRelease {
             what: format!(
                 "{slot}: image {short} was built on an engine, so that it is in no registry, and the engine at {at} does not have it"

@@ -51,7 +51,7 @@ pub(in crate::targets::compose) async fn of(
         return Ok(Presence::OnEngine(Box::new(image)));
     }
     if names.is_empty() {
-        return Err(gone(engine, slot, revision, pin));
+        return Err(gone(compose, engine, slot, revision));
     }
     if !compose.settings.check_images {
         return Ok(Presence::NotAsked);
@@ -76,13 +76,29 @@ pub(in crate::targets::compose) async fn of(
     match (unknown, missing) {
         (Some(unknown), _) => Ok(unknown),
         (None, Some(missing)) => Err(missing),
-        (None, None) => Err(gone(engine, slot, revision, pin)),
+        (None, None) => Err(gone(compose, engine, slot, revision)),
+    }
+}
+
+/// Whether a registry says that it has `NAME@sha256:...`.
+///
+/// # Errors
+/// The credentials of registries cannot be used.
+pub(in crate::targets::compose) async fn confirmed(
+    compose: &Compose,
+    engine: &Engine,
+    name: &str,
+) -> Result<bool, TargetError> {
+    let logins = credentials::given(compose)?;
+    match in_registry(compose, engine, &logins, name).await {
+        Asked::There(_) => Ok(true),
+        Asked::Missing { .. } | Asked::Unknown { .. } => Ok(false),
     }
 }
 
 /// What is known of one name.
 #[derive(Debug)]
-pub(super) enum Asked {
+enum Asked {
     There(Box<DistributionInspect>),
     Missing { what: String, next: String },
     Unknown { what: String, next: String },
@@ -90,7 +106,7 @@ pub(super) enum Asked {
 
 /// Asks the engine what it sees of `NAME@sha256:...` in the registry, and the registry itself when the engine cannot tell: podman has
 /// no such question, and an engine may have no way out while it is asked and have one while it pulls.
-pub(super) async fn in_registry(
+async fn in_registry(
     compose: &Compose,
     engine: &Engine,
     logins: &Credentials,

@@ -1,0 +1,147 @@
+//! Services as an engine describes them, and what is held by them.
+
+use super::*;
+use serde_json::json;
+
+fn d(digit: char) -> String {
+    format!("sha256:{}", digit.to_string().repeat(64))
+}
+
+/// `web-1 up a`: name, state (`up`, `exit0`, `exit1`, `restarting`, `created`), the digit of its image's id.
+fn replica(text: &str) -> Replica {
+    let mut words = text.split(' ');
+    let (name, state, digit) = (
+        words.next().unwrap(),
+        words.next().unwrap(),
+        words.next().unwrap(),
+    );
+    let service = name.split('-').next().unwrap();
+    let (status, code) = match state {
+        "up" => ("running", 0),
+        "exit0" => ("exited", 0),
+        "exit1" => ("exited", 1),
+        other => (other, 0),
+    };
+    let depends = words.next().unwrap_or_default();
+    let raw = json!({
+        "Id": name, "Name": format!("/{name}"), "Image": d(digit.chars().next().unwrap()),
+        "State": {
+            "Status": status, "ExitCode": code,
+            "Running": status == "running" || status == "restarting", "Restarting": status == "restarting",
+        },
+        "HostConfig": {"RestartPolicy": {"Name": "no"}, "PortBindings": {}},
+        "Config": {
+            "Image": format!("shop/{service}:1"),
+            "Labels": {"com.docker.compose.service": service, DEPENDS_ON: depends},
+        },
+    });
+    Replica::read(raw).unwrap()
+}
+
+fn look(replicas: &[&str], images: &[(char, &[&str])]) -> Look {
+    let mut project = Project::new();
+    for replica in replicas.iter().map(|text| replica(text)) {
+        let service = project.entry(replica.service.clone()).or_default();
+        if replica.is_aside() {
+            service.aside.push(replica);
+        } else {
+            service.replicas.push(replica);
+        }
+    }
+    let images = images.iter().map(|(digit, names)| {
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| {
+                let (name, digit) = name.split_once('@').unwrap();
+                format!("{name}@{}", d(digit.chars().next().unwrap()))
+            })
+            .collect();
+        let raw = json!({"Id": d(*digit), "RepoDigests": names});
+        (d(*digit), Image::read(raw, d(*digit)).unwrap())
+    });
+    Look {
+        project,
+        images: images.collect(),
+    }
+}
+
+#[track_caller]
+fn check(replicas: &[&str], wanted: &str, expected: &str, phase: Phase) {
+    let look = look(
+        replicas,
+        &[('a', &["shop/web@1", "copy/web@2"]), ('b', &["shop/web@3"])],
+    );
+    let wanted: Vec<Revision> = wanted.chars().map(|digit| Revision(d(digit))).collect();
+    let held = look.held(&look.project["web"], &wanted);
+    assert_eq!(held.phase, phase);
+    let found = held
+        .revision
+        .map(|revision| match revision.0.strip_prefix("sha256:") {
+            Some(hex) => hex.chars().take(1).collect::<String>(),
+            None => revision.0,
+        });
+    assert_eq!(found.unwrap_or_default(), expected);
+}
+
+#[test]
+fn what_a_service_holds() {
+    use Phase::{Running, Stopped};
+    check(&["web-1 up a"], "", "1", Running);
+    // The revision that was asked for, when the image has it too.
+    check(&["web-1 up a"], "2", "2", Running);
+    check(&["web-1 up a"], "a", "a", Running);
+    check(&["web-1 up a"], "3", "1", Running);
+    check(&["web-1 up a", "web-2 up a"], "2", "2", Running);
+    check(
+        &["web-1 up a", "web-2 up b"],
+        "2",
+        "mixed:111111111111+333333333333",
+        Running,
+    );
+    // The engine has dropped the image.
+    check(&["web-1 up c"], "", "c", Running);
+    check(&["web-1 exit1 a"], "", "1", Stopped);
+    check(&["web-1 created a"], "", "1", Stopped);
+    check(&["web-1 restarting a"], "", "1", Stopped);
+    check(&["web-1 up a", "web-2 exit1 a"], "", "1", Stopped);
+    // A change that was killed: nothing has the name, or both are there.
+    check(&["web-1-lastgood-aside up b"], "", "3", Stopped);
+    check(
+        &["web-1 up a", "web-1-lastgood-aside exit0 b"],
+        "",
+        "1",
+        Stopped,
+    );
+}
+
+#[test]
+fn a_job_that_ended_well_has_nothing_left_to_do() {
+    check(&["web-1 exit0 a"], "", "1", Phase::Running);
+    check(&["web-1 exit0 a", "web-2 up a"], "", "1", Phase::Stopped);
+    let mut all = look(
+        &[
+            "web-1 exit0 a",
+            "api-1 up a web:service_completed_successfully:false",
+        ],
+        &[],
+    );
+    let web = all.project.get_mut("web").unwrap();
+    web.replicas[0].raw["State"]["Health"] = json!({"Status": "unhealthy"});
+    assert!(all.is_done(&all.project["web"]));
+    all.project.remove("api");
+    assert!(!all.is_done(&all.project["web"]));
+    let mut served = look(&["web-1 exit0 a"], &[]);
+    let web = served.project.get_mut("web").unwrap();
+    web.replicas[0].raw["HostConfig"]["RestartPolicy"]["Name"] = json!("always");
+    assert!(!served.is_done(&served.project["web"]));
+}
+
+#[test]
+fn what_others_wait_for() {
+    assert!(awaits_end(
+        "db:service_healthy:false,migrate:service_completed_successfully:true",
+        "migrate"
+    ));
+    assert!(!awaits_end("migrate:service_started:true", "migrate"));
+    assert!(!awaits_end("", "migrate"));
+}
