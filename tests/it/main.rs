@@ -13,6 +13,7 @@ mod action_run;
 mod bless;
 mod canister;
 mod cli;
+mod compose_images;
 mod config;
 mod demo_service;
 mod e2e;

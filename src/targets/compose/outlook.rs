@@ -77,10 +77,14 @@ async fn foresee(
     let Some(service) = look.service(slot) else {
         return Ok(Foreseen::default());
     };
-    let mut foreseen = Foreseen {
-        lines: Vec::new(),
-        hazards: of_containers(slot, service, look.is_done(service)),
-    };
+    replaceable(slot, service)?;
+    let mut foreseen = Foreseen::default();
+    if look.is_done(service) {
+        foreseen.hazards.push((
+            "runs-again",
+            format!("{slot} has ended well by itself, as a job does: another image would run it again"),
+        ));
+    }
     match change {
         Change::Start { .. } => return Ok(foreseen),
         Change::Install { .. } => (),
@@ -137,31 +141,23 @@ fn told(presence: &Presence, short: &str) -> String {
     }
 }
 
-/// What is dangerous about the containers themselves.
-fn of_containers(slot: &Slot, service: &Service, is_done: bool) -> Vec<(&'static str, String)> {
-    let mut hazards = Vec::new();
+/// What the engine removes by itself cannot be put back: refused before anything else is done.
+fn replaceable(slot: &Slot, service: &Service) -> Result<(), TargetError> {
     let removes = |replica: &&Replica| {
         let flag = replica.raw.pointer("/HostConfig/AutoRemove");
         flag.and_then(Value::as_bool).unwrap_or_default()
     };
-    if let Some(replica) = service.replicas.iter().find(removes) {
-        hazards.push((
-            "auto-remove",
-            format!(
-                "{}: the engine removes container {} the moment it stops (--rm), so that it could not be put back if the new one fails",
-                slot, replica.name
+    match service.replicas.iter().find(removes) {
+        None => Ok(()),
+        Some(replica) => Err(TargetError::Refused {
+            what: format!(
+                "{slot}: the engine removes container {} the moment it stops (--rm), so that it could not be put back if the new one fails",
+                replica.name
             ),
-        ));
+            allow: None,
+            next: "create it again without --rm: docker compose up -d --force-recreate".to_owned(),
+        }),
     }
-    if is_done {
-        hazards.push((
-            "runs-again",
-            format!(
-                "{slot} has ended well by itself, as a job does: another image would run it again"
-            ),
-        ));
-    }
-    hazards
 }
 
 /// An image for machines of another kind, where the one that runs is not. `own`: what the engine is.
@@ -263,7 +259,7 @@ mod tests {
             replicas: vec![replica],
             aside: Vec::new(),
         };
-        let hazards = of_containers(&Slot("web".to_owned()), &service, false);
-        assert_eq!(hazards[0].0, "auto-remove");
+        let error = replaceable(&Slot("web".to_owned()), &service).unwrap_err();
+        assert!(error.to_string().contains("--rm"), "{error}");
     }
 }
