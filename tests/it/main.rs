@@ -14,6 +14,7 @@ mod bless;
 mod canister;
 mod cli;
 mod compose_images;
+mod compose_swap;
 mod config;
 mod demo_service;
 mod e2e;

@@ -3,6 +3,7 @@
 
 mod absent;
 mod attend;
+mod body;
 mod change;
 mod choose;
 mod engine;
@@ -26,6 +27,7 @@ use super::{BadSettings, Base, Target, TargetError};
 use crate::model::state::Slot;
 use engine::Engine;
 pub use settings::Settings;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -54,6 +56,10 @@ pub(super) struct Compose {
     /// The services that were found, when the settings name none.
     found: Mutex<Vec<Slot>>,
     memory: memory::Memory,
+    /// How deep every service is in what others depend on, as last read.
+    ranks: Mutex<BTreeMap<String, u8>>,
+    /// The services that the plan at hand changes.
+    planned: Mutex<BTreeSet<Slot>>,
 }
 
 impl Compose {
@@ -71,6 +77,8 @@ impl Compose {
             engine: OnceCell::new(),
             found: Mutex::default(),
             memory: memory::Memory::default(),
+            ranks: Mutex::default(),
+            planned: Mutex::default(),
         })
     }
 

@@ -14,6 +14,7 @@ use crate::targets::{ReleaseFacts, TargetError};
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
 /// What one change comes to.
 #[derive(Debug, Default)]
@@ -28,6 +29,11 @@ pub(super) async fn hazards(
     plan: &Plan,
     facts: &ReleaseFacts<'_>,
 ) -> Result<Vec<Hazard>, TargetError> {
+    let planned = plan.changes.iter().map(|change| change.slot().clone());
+    *compose
+        .planned
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = planned.collect();
     if let Some(story) = facts.story {
         for (slot, why) in compose.memory.left_out() {
             let line = format!("warning: NOT changed, left as it is: {why}");

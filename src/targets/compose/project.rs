@@ -7,7 +7,7 @@ use crate::model::state::Slot;
 use crate::targets::TargetError;
 use bollard::query_parameters::ListContainersOptions;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// The labels of Compose, as its `pkg/api/labels.go` names them.
 pub(super) const PROJECT: &str = "com.docker.compose.project";
@@ -73,6 +73,13 @@ impl Replica {
         })
     }
 
+    /// Whether `docker compose run` made it.
+    pub(super) fn is_oneoff(&self) -> bool {
+        self.labels
+            .get(ONEOFF)
+            .is_some_and(|oneoff| oneoff == "True")
+    }
+
     /// Whether a change has put it aside.
     pub(super) fn is_aside(&self) -> bool {
         self.name.ends_with(ASIDE)
@@ -96,20 +103,35 @@ pub(super) async fn read(
     engine: &Engine,
     project: &str,
 ) -> Result<Project, TargetError> {
-    let label = format!("{PROJECT}={project}");
-    let asked = ListContainersOptions {
-        all: true,
-        filters: Some(HashMap::from([("label".to_owned(), vec![label])])),
-        ..ListContainersOptions::default()
-    };
     let of = format!("the containers of project {project}");
-    let listed = engine
-        .api()
-        .list_containers(Some(asked))
-        .await
-        .map_err(|error| super::engine::EngineError::from(error).reading(&of))?;
+    let mut services = listed(engine, &[format!("{PROJECT}={project}")], &of).await?;
+    super::order::remember(compose, &services);
+    services.retain(|service, _| compose.has_service(service));
+    Ok(services)
+}
+
+/// Reads one service of a project.
+pub(super) async fn service(
+    engine: &Engine,
+    project: &str,
+    service: &str,
+) -> Result<Service, TargetError> {
+    let of = format!("the containers of {service}");
+    let labels = [
+        format!("{PROJECT}={project}"),
+        format!("{SERVICE}={service}"),
+    ];
+    let mut services = listed(engine, &labels, &of).await?;
+    Ok(services.remove(service).unwrap_or_default())
+}
+
+/// What the engine says of containers that are to be looked at, those that are gone meanwhile left out.
+pub(super) async fn inspected(
+    engine: &Engine,
+    ids: impl IntoIterator<Item = String>,
+) -> Result<Vec<Replica>, TargetError> {
     let mut looked = Vec::new();
-    for id in listed.into_iter().filter_map(|container| container.id) {
+    for id in ids {
         looked.push(async move {
             match engine.get(&format!("/containers/{id}/json")).await {
                 Ok(raw) => Ok(Some(raw)),
@@ -120,13 +142,28 @@ pub(super) async fn read(
         });
     }
     let raw = futures_util::future::try_join_all(looked).await?;
+    Ok(raw
+        .into_iter()
+        .flatten()
+        .filter_map(Replica::read)
+        .collect())
+}
+
+async fn listed(engine: &Engine, labels: &[String], of: &str) -> Result<Project, TargetError> {
+    let asked = ListContainersOptions {
+        all: true,
+        filters: Some([("label".to_owned(), labels.to_vec())].into()),
+        ..ListContainersOptions::default()
+    };
+    let listed = engine
+        .api()
+        .list_containers(Some(asked))
+        .await
+        .map_err(|error| super::engine::EngineError::from(error).reading(of))?;
+    let ids = listed.into_iter().filter_map(|container| container.id);
     let mut services = Project::new();
-    for replica in raw.into_iter().flatten().filter_map(Replica::read) {
-        let is_oneoff = replica
-            .labels
-            .get(ONEOFF)
-            .is_some_and(|oneoff| oneoff == "True");
-        if is_oneoff || !compose.has_service(&replica.service) {
+    for replica in inspected(engine, ids).await? {
+        if replica.is_oneoff() {
             continue;
         }
         let service = services.entry(replica.service.clone()).or_default();

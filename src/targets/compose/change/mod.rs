@@ -1,13 +1,174 @@
-//! One change of one service.
+//! One change of one service: every replica of it is replaced by one of another image, or started. A service is never left without a
+//! container, whatever fails and whenever we are killed; `leftover` says why.
+
+mod back;
+mod calls;
+mod dependents;
+mod health;
+mod hurdles;
+mod leftover;
+mod replace;
+mod rescue;
+mod settle;
+mod site;
 
 use super::Compose;
+use super::image::{self, Image};
+use super::project::{Replica, Service};
 use crate::model::plan::Change;
+use crate::model::state::{Revision, Slot};
 use crate::targets::{ReleaseFacts, TargetError};
+use health::Unwell;
+use site::{Site, short};
+use std::collections::BTreeMap;
 
+/// What the revision of replicas begins with that differ from each other.
+const MIXED: &str = "mixed:";
+
+/// Carries one change out, after comparing that every replica still runs what the plan saw. What an earlier change left behind is brought to
+/// its end first.
+///
+/// # Errors
+/// `Conflict` when somebody else changed the service, `Refused` when it cannot be done safely: nothing was touched. `Unhealthy` when the new
+/// container does not come up, `Failed` when a call failed: the one of before is back. `OutcomeUnknown` when that could not be done either.
 pub(super) async fn apply(
-    _compose: &Compose,
-    _change: &Change,
-    _facts: &ReleaseFacts<'_>,
+    compose: &Compose,
+    change: &Change,
+    facts: &ReleaseFacts<'_>,
 ) -> Result<(), TargetError> {
+    let site = Site {
+        compose,
+        engine: compose.engine().await?,
+        slot: change.slot(),
+        story: facts.story,
+    };
+    match change {
+        Change::Install { slot, from, to } => install(&site, slot, from.as_ref(), to, facts).await,
+        Change::Start { slot: _, revision } => start(&site, revision).await,
+    }
+}
+
+async fn install(
+    site: &Site<'_>,
+    slot: &Slot,
+    from: Option<&Revision>,
+    to: &Revision,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), TargetError> {
+    let fetched = image::fetch(site.compose, site.engine, slot, to, facts);
+    let (fetched, service) = tokio::join!(fetched, site.service());
+    // Also without the image: what an earlier change left may serve nobody.
+    let service = settled(site, service?, to).await?;
+    let image = fetched?;
+    if service.replicas.is_empty() {
+        return Err(TargetError::Refused {
+            what: format!("{slot} has no container whose configuration could be taken over"),
+            allow: None,
+            next: format!("create one first: docker compose up -d {slot}"),
+        });
+    }
+    for replica in &service.replicas {
+        hurdles::check(replica, site.compose.settings.order)?;
+        compare(site, replica, from, to, &image).await?;
+    }
+    let count = service.replicas.len();
+    for (index, replica) in service.replicas.iter().enumerate() {
+        let is_last = index + 1 == count;
+        if replica.image_id == image.id {
+            come_up(site, replica).await?;
+        } else {
+            replace::replace(site, replica, &image, &BTreeMap::new(), is_last)
+                .await
+                .map_err(|error| of_several(error, index, count))?;
+        }
+    }
     Ok(())
+}
+
+async fn start(site: &Site<'_>, revision: &Revision) -> Result<(), TargetError> {
+    let service = settled(site, site.service().await?, revision).await?;
+    for replica in &service.replicas {
+        let holds = image::answers_to(site.engine, &replica.image_id, revision).await?;
+        if !holds {
+            return Err(conflict(site, replica, revision));
+        }
+    }
+    for replica in &service.replicas {
+        come_up(site, replica).await?;
+    }
+    Ok(())
+}
+
+/// The service without leftovers.
+async fn settled(site: &Site<'_>, service: Service, to: &Revision) -> Result<Service, TargetError> {
+    if service.aside.is_empty() {
+        return Ok(service);
+    }
+    settle::settle_all(site, &service, Some(to)).await?;
+    site.service().await
+}
+
+/// Every replica holds what the plan saw, or already what is wanted.
+async fn compare(
+    site: &Site<'_>,
+    replica: &Replica,
+    from: Option<&Revision>,
+    to: &Revision,
+    image: &Image,
+) -> Result<(), TargetError> {
+    if replica.image_id == image.id {
+        return Ok(());
+    }
+    let Some(from) = from else { return Ok(()) };
+    // Replicas that differ were named together: each of them is one of those.
+    if from.0.starts_with(MIXED) {
+        return Ok(());
+    }
+    for revision in [from, to] {
+        if image::answers_to(site.engine, &replica.image_id, revision).await? {
+            return Ok(());
+        }
+    }
+    Err(conflict(site, replica, from))
+}
+
+fn conflict(site: &Site<'_>, replica: &Replica, expected: &Revision) -> TargetError {
+    TargetError::Conflict {
+        slot: site.slot.clone(),
+        found: format!("image {} in {}", short(&replica.image_id), replica.name),
+        expected: expected.short(),
+    }
+}
+
+/// Starts a container that has the right image and does not run.
+async fn come_up(site: &Site<'_>, replica: &Replica) -> Result<(), TargetError> {
+    if replica.is_running && !replica.is_restarting {
+        return Ok(());
+    }
+    site.say(&format!("starting {}", replica.name));
+    match health::start_and_wait(site, &replica.id).await {
+        Ok(_) => Ok(()),
+        Err(Unwell::Failed(what)) => Err(TargetError::Unhealthy {
+            what: format!("{}: {} {what}", site.slot, replica.name),
+            advice: format!(
+                "put back another release (--run-id), or find out why {} does not come up",
+                site.slot
+            ),
+        }),
+        Err(Unwell::Unknown(error)) => Err(error.changing(&format!("start {}", replica.name))),
+    }
+}
+
+/// Replicas that were replaced before one failed stay: the next run goes on with the others.
+fn of_several(error: TargetError, done: usize, count: usize) -> TargetError {
+    match error {
+        TargetError::Unhealthy { what, advice } if 0 < done => TargetError::Unhealthy {
+            what: format!("{what} ({done} of {count} containers run the new image)"),
+            advice,
+        },
+        TargetError::Failed(cause) if 0 < done => TargetError::Failed(
+            cause.context(format!("{done} of {count} containers run the new image")),
+        ),
+        error => error,
+    }
 }

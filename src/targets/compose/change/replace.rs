@@ -1,0 +1,271 @@
+//! One container is replaced by another: put aside, created, stopped, started, healthy, removed. What takes time and can be done while the old one
+//! serves is done before it stops. Whatever fails, the old one gets its place back.
+
+use super::back::{Place, put_back};
+use super::dependents::{self, Dependents};
+use super::health::{self, Unwell};
+use super::rescue::{Rescue, Stage};
+use super::site::{Site, aside, own_name, short};
+use super::{calls, hurdles};
+use crate::targets::TargetError;
+use crate::targets::compose::body::{self, Before, Body, REPLACES};
+use crate::targets::compose::engine::{Engine, EngineError};
+use crate::targets::compose::image::Image;
+use crate::targets::compose::project::Replica;
+use crate::targets::compose::settings::Order;
+use anyhow::anyhow;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// How often it is tried to remove what nobody needs any more.
+const REMOVALS_MAX: u32 = 3;
+
+/// Why a new container is not in place.
+#[derive(Debug)]
+enum Trouble {
+    /// A call failed: what it was to do, and why.
+    Call(String, EngineError),
+    /// It is in place, and not well: in words.
+    Unwell(String),
+}
+
+/// Puts a container of this image in the place of `old`, with all that depends on it. `moved`: containers that were replaced before.
+///
+/// # Errors
+/// `Refused` before anything was touched; `Unhealthy` or `Failed` when the old one is back in its place; `OutcomeUnknown` when it is not.
+pub(super) async fn replace(
+    site: &Site<'_>,
+    old: &Replica,
+    image: &Image,
+    moved: &BTreeMap<String, String>,
+    restarts: bool,
+) -> Result<(), TargetError> {
+    hurdles::check(old, site.compose.settings.order)?;
+    let (old_image, dependents) = futures_util::future::try_join(
+        config_of(site.engine, &old.image_id),
+        dependents::of(site, &old.id, restarts),
+    )
+    .await?;
+    let version = site.engine.api().client_version();
+    let before = Before {
+        container: &old.raw,
+        image_config: old_image.as_ref(),
+        ran: old.is_running,
+    };
+    let api = (version.major_version, version.minor_version);
+    let body = body::describe(&before, image, moved, api);
+    for warning in &body.warnings {
+        site.warn(&format!("{}: {warning}", old.name));
+    }
+    let mut rescue = Rescue::new(site.engine, &old.id, &old.name, old.is_running);
+    let new = match forward(site, old, image, &body, &mut rescue).await {
+        Ok(new) => new,
+        Err(trouble) => {
+            site.say(&format!("putting {} back", old.name));
+            rescue.reached(Stage::Back);
+            let place = Place {
+                old: &old.id,
+                name: &old.name,
+                ran: Some(old.is_running),
+                sharers: &dependents.sharers,
+            };
+            let back = put_back(site, &place).await;
+            rescue.reached(Stage::Over);
+            return Err(told(site, old, trouble, back));
+        }
+    };
+    rescue.reached(Stage::Over);
+    finish(site, old, &new, &dependents).await
+}
+
+/// The calls up to a new container that is well. Answers its id.
+async fn forward(
+    site: &Site<'_>,
+    old: &Replica,
+    image: &Image,
+    body: &Body,
+    rescue: &mut Rescue,
+) -> Result<String, Trouble> {
+    let (engine, name) = (site.engine, old.name.as_str());
+    let named = aside(name);
+    let renamed = calls::rename(engine, &old.id, &named).await;
+    let is_aside = |raw: &Value| {
+        let found = raw.get("Name").and_then(Value::as_str);
+        found.is_some_and(|found| found.trim_start_matches('/') == named)
+    };
+    calls::settled(renamed, engine, &old.id, is_aside)
+        .await
+        .map_err(|error| Trouble::Call(format!("put {name} aside"), error))?;
+    let new = create(engine, name, &old.id, &body.create)
+        .await
+        .map_err(|error| Trouble::Call(format!("create {name}"), error))?;
+    rescue.created(&new);
+    for (network, endpoint) in &body.connect {
+        let connected = calls::connect(engine, network, &new, endpoint).await;
+        let is_connected = |raw: &Value| {
+            let networks = raw.pointer("/NetworkSettings/Networks");
+            networks.is_some_and(|networks| networks.get(network).is_some())
+        };
+        calls::settled(connected, engine, &new, is_connected)
+            .await
+            .map_err(|error| Trouble::Call(format!("connect {name} to {network}"), error))?;
+    }
+    let order = site.compose.settings.order;
+    if order == Order::StopFirst && old.is_running {
+        rescue.reached(Stage::Stopping);
+        stop(site, old).await?;
+    }
+    site.say(&format!("starting {name}"));
+    let started = health::start_and_wait(site, &new);
+    rescue.reached(Stage::Started);
+    let raw = match started.await {
+        Ok(raw) => raw,
+        Err(Unwell::Failed(what)) => return Err(Trouble::Unwell(what)),
+        Err(Unwell::Unknown(error)) => return Err(Trouble::Call(format!("start {name}"), error)),
+    };
+    // Others have reported success while another image ran.
+    let runs = raw.get("Image").and_then(Value::as_str).unwrap_or_default();
+    if runs != image.id {
+        return Err(Trouble::Unwell(format!(
+            "runs image {}, expected {}",
+            short(runs),
+            short(&image.id)
+        )));
+    }
+    if order == Order::StartFirst && old.is_running {
+        stop(site, old).await?;
+    }
+    Ok(new)
+}
+
+/// Creates the container. When the answer is lost it is looked for by its name and our mark.
+async fn create(
+    engine: &Engine,
+    name: &str,
+    old: &str,
+    body: &Value,
+) -> Result<String, EngineError> {
+    let error = match calls::create(engine, name, body).await {
+        Ok(id) => return Ok(id),
+        Err(error) => error,
+    };
+    if error.code().is_some() {
+        return Err(error);
+    }
+    let found = calls::inspect(engine, name).await.ok().flatten();
+    let is_ours = |raw: &Value| {
+        let labels = raw.pointer("/Config/Labels");
+        labels.and_then(|labels| labels.get(REPLACES)?.as_str()) == Some(old)
+    };
+    match found.filter(is_ours) {
+        Some(raw) => Ok(raw
+            .get("Id")
+            .and_then(Value::as_str)
+            .unwrap_or(name)
+            .to_owned()),
+        None => Err(error),
+    }
+}
+
+async fn stop(site: &Site<'_>, old: &Replica) -> Result<(), Trouble> {
+    stop_old(site, old)
+        .await
+        .map_err(|error| Trouble::Call(format!("stop {}", old.name), error))
+}
+
+/// Stops a container, with its grace.
+pub(super) async fn stop_old(site: &Site<'_>, old: &Replica) -> Result<(), EngineError> {
+    let grace = site.grace(&old.raw);
+    let name = own_name(old);
+    site.say(&format!("stopping {name} (up to {} s)", grace.as_secs()));
+    let stopped = calls::stop(site.engine, &old.id, grace).await;
+    let is_down =
+        |raw: &Value| raw.pointer("/State/Running").and_then(Value::as_bool) == Some(false);
+    calls::settled(stopped, site.engine, &old.id, is_down).await
+}
+
+/// What is left once the new container is well: those that stand on it, and the old one. Until that is gone the next run comes here again.
+pub(super) async fn finish(
+    site: &Site<'_>,
+    old: &Replica,
+    new: &str,
+    dependents: &Dependents,
+) -> Result<(), TargetError> {
+    let name = own_name(old);
+    if let Err(error) = dependents::move_sharers(site, &old.id, new, &dependents.sharers).await {
+        // They cannot run in the namespace of one that is stopped: all go back together.
+        let place = Place {
+            old: &old.id,
+            name,
+            ran: None,
+            sharers: &dependents.sharers,
+        };
+        let back = put_back(site, &place).await;
+        return Err(match (error, back) {
+            (error, Ok(())) => error,
+            (error, Err(why)) => unknown(site, name, &error.to_string(), &why),
+        });
+    }
+    dependents::restart(site, &dependents.restarts).await;
+    let mut left = REMOVALS_MAX;
+    loop {
+        left -= 1;
+        let Err(error) = calls::remove(site.engine, &old.id).await else {
+            return Ok(());
+        };
+        match calls::inspect(site.engine, &old.id).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(_)) | Err(_) if 0 < left => (),
+            Ok(Some(_)) | Err(_) => {
+                let what =
+                    format!("{name} is replaced, and the container of before is still there");
+                return Err(error.changing(&what));
+            }
+        }
+    }
+}
+
+fn unknown(site: &Site<'_>, name: &str, what: &str, why: &str) -> TargetError {
+    let slot = site.slot;
+    TargetError::OutcomeUnknown {
+        what: format!("{slot}: {what}; and {name} could not be put back: {why}"),
+    }
+}
+
+/// What is reported when the new container is not in place.
+fn told(site: &Site<'_>, old: &Replica, trouble: Trouble, back: Result<(), String>) -> TargetError {
+    let name = &old.name;
+    let what = match &trouble {
+        Trouble::Call(what, error) => format!("could not {what}: {error}"),
+        Trouble::Unwell(what) => format!("the new {name} {what}"),
+    };
+    if let Err(why) = back {
+        return unknown(site, name, &what, &why);
+    }
+    let now = if old.is_running {
+        "the container of before is back and runs"
+    } else {
+        "the container of before is back, and stopped as it was"
+    };
+    match trouble {
+        Trouble::Call(..) => {
+            TargetError::Failed(anyhow!("{what}; {now}").context(site.slot.to_string()))
+        }
+        Trouble::Unwell(_) => TargetError::Unhealthy {
+            what: format!("{}: {what}; {now}", site.slot),
+            advice: format!(
+                "put back another release (--run-id), or find out why {} does not come up",
+                site.slot
+            ),
+        },
+    }
+}
+
+/// The `Config` of an image. One that is gone from the engine says nothing.
+async fn config_of(engine: &Engine, image_id: &str) -> Result<Option<Value>, TargetError> {
+    match engine.get(&format!("/images/{image_id}/json")).await {
+        Ok(mut raw) => Ok(raw.get_mut("Config").map(Value::take)),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error.reading(&format!("image {}", short(image_id)))),
+    }
+}

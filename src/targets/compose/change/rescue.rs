@@ -1,0 +1,116 @@
+//! What is still done for a container when its change is dropped: the command was asked to stop and its time is over, or its lease is lost.
+//! The process lives for less than a second then, so these are the fewest calls after which something serves. The next run does the rest.
+
+use super::calls;
+use crate::targets::compose::engine::{Engine, EngineError};
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+/// How far a change has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Old runs, under its own name or aside.
+    Prepared,
+    /// Old was asked to stop, and new was not yet started.
+    Stopping,
+    /// New was started.
+    Started,
+    /// Old is getting its place back.
+    Back,
+    /// Nothing is to be saved.
+    Over,
+}
+
+/// Armed while a change is under way.
+#[derive(Debug)]
+pub(super) struct Rescue {
+    engine: Engine,
+    old: String,
+    name: String,
+    new: Option<String>,
+    stage: Stage,
+    old_ran: bool,
+}
+
+impl Rescue {
+    pub(super) fn new(engine: &Engine, old: &str, name: &str, old_ran: bool) -> Self {
+        Self {
+            engine: engine.clone(),
+            old: old.to_owned(),
+            name: name.to_owned(),
+            new: None,
+            stage: Stage::Prepared,
+            old_ran,
+        }
+    }
+
+    pub(super) fn created(&mut self, new: &str) {
+        self.new = Some(new.to_owned());
+    }
+
+    pub(super) fn reached(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+}
+
+impl Drop for Rescue {
+    fn drop(&mut self) {
+        let (engine, old, name) = (self.engine.clone(), self.old.clone(), self.name.clone());
+        let (stage, new, old_ran) = (self.stage, self.new.take(), self.old_ran);
+        // Without a runtime the process is at its end: the next run finds what is left.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if stage == Stage::Over || !old_ran {
+            return;
+        }
+        runtime.spawn(async move {
+            let saved = save(&engine, stage, &old, &name, new.as_deref()).await;
+            // There is nobody left to tell.
+            drop(saved);
+        });
+    }
+}
+
+async fn save(
+    engine: &Engine,
+    stage: Stage,
+    old: &str,
+    name: &str,
+    new: Option<&str>,
+) -> Result<(), EngineError> {
+    match (stage, new) {
+        (Stage::Over, _) => Ok(()),
+        (Stage::Prepared, Some(new)) => {
+            calls::remove(engine, new).await?;
+            calls::rename(engine, old, name).await
+        }
+        (Stage::Prepared | Stage::Started, None) => calls::rename(engine, old, name).await,
+        // Its grace is over: both may want the same port.
+        (Stage::Stopping, Some(new)) => {
+            calls::kill(engine, old).await?;
+            calls::start(engine, new).await
+        }
+        (Stage::Stopping, None) => calls::start(engine, old).await,
+        (Stage::Started, Some(new)) => {
+            let raw = calls::inspect(engine, new).await?;
+            let is_bad = raw.as_ref().is_none_or(|raw| {
+                let status = |path| raw.pointer(path).and_then(Value::as_str);
+                status("/State/Status") != Some("running")
+                    || status("/State/Health/Status") == Some("unhealthy")
+            });
+            if !is_bad {
+                return Ok(());
+            }
+            calls::kill(engine, new).await?;
+            calls::start(engine, old).await
+        }
+        (Stage::Back, new) => {
+            if let Some(new) = new {
+                calls::remove(engine, new).await?;
+            }
+            calls::start(engine, old).await?;
+            calls::rename(engine, old, name).await
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What an earlier change left behind is brought to an end before a new one begins. Which end is judged in `leftover`.
+
+use super::back::{Place, put_back};
+use super::dependents;
+use super::health::{self, Unwell};
+use super::leftover::{Fate, New, Wanted, fate};
+use super::replace::{finish, stop_old};
+use super::site::{Site, own_name};
+use crate::model::state::Revision;
+use crate::targets::TargetError;
+use crate::targets::compose::body::REPLACES;
+use crate::targets::compose::image;
+use crate::targets::compose::project::{Replica, Service};
+use futures_util::stream;
+use serde_json::Value;
+
+/// Brings every leftover of a service to an end. `wanted`: what the service is to hold; `None`: nothing in particular.
+///
+/// # Errors
+/// `Unhealthy` when what is wanted was in place and did not come up: the container of before is back. `Refused` when somebody else has
+/// put a container in between.
+pub(super) async fn settle_all(
+    site: &Site<'_>,
+    service: &Service,
+    wanted: Option<&Revision>,
+) -> Result<(), TargetError> {
+    for old in &service.aside {
+        let name = own_name(old);
+        let new = service.replicas.iter().find(|replica| replica.name == name);
+        settle(site, old, new, wanted).await?;
+    }
+    Ok(())
+}
+
+async fn settle(
+    site: &Site<'_>,
+    old: &Replica,
+    new: Option<&Replica>,
+    wanted: Option<&Revision>,
+) -> Result<(), TargetError> {
+    let name = own_name(old);
+    let which = which(site, old, new, wanted).await?;
+    let state = new.map(|new| state(old, new));
+    match (fate(state, which), new) {
+        (Fate::Back, _) | (Fate::Judge | Fate::Yield | Fate::Refuse, None) => {
+            site.say(&format!(
+                "an earlier change did not end: putting {name} back"
+            ));
+            restore(site, old).await
+        }
+        (Fate::Judge, Some(new)) => {
+            site.say(&format!(
+                "an earlier change did not end: waiting for {name}"
+            ));
+            match come_up(site, new).await {
+                Ok(()) => retire_old(site, old, new).await,
+                Err(Unwell::Failed(what)) => {
+                    restore(site, old).await?;
+                    if which != Wanted::New {
+                        return Ok(());
+                    }
+                    let slot = site.slot;
+                    Err(TargetError::Unhealthy {
+                        what: format!(
+                            "{slot}: the new {name} {what}; the container of before is back"
+                        ),
+                        advice: format!(
+                            "put back another release (--run-id), or find out why {slot} does not come up"
+                        ),
+                    })
+                }
+                Err(Unwell::Unknown(error)) => Err(error.changing(&format!("start {name}"))),
+            }
+        }
+        (Fate::Yield, Some(new)) => match come_up(site, new).await {
+            Ok(()) => retire_old(site, old, new).await,
+            Err(Unwell::Failed(what)) => Err(in_between(name, &what)),
+            Err(Unwell::Unknown(error)) => Err(error.reading(&format!("container {name}"))),
+        },
+        (Fate::Refuse, Some(_)) => Err(in_between(name, "does not run")),
+    }
+}
+
+fn in_between(name: &str, what: &str) -> TargetError {
+    TargetError::Refused {
+        what: format!(
+            "somebody else made {name} while the container of before was put aside, and it {what}"
+        ),
+        allow: None,
+        next: format!(
+            "remove {name} or the one that was put aside, then run the same command again"
+        ),
+    }
+}
+
+/// Which of the two has the image that is wanted. When both have it, the new one is in place.
+async fn which(
+    site: &Site<'_>,
+    old: &Replica,
+    new: Option<&Replica>,
+    wanted: Option<&Revision>,
+) -> Result<Wanted, TargetError> {
+    let Some(wanted) = wanted else {
+        return Ok(Wanted::Neither);
+    };
+    if let Some(new) = new
+        && image::answers_to(site.engine, &new.image_id, wanted).await?
+    {
+        return Ok(Wanted::New);
+    }
+    if image::answers_to(site.engine, &old.image_id, wanted).await? {
+        return Ok(Wanted::Old);
+    }
+    Ok(Wanted::Neither)
+}
+
+fn state(old: &Replica, new: &Replica) -> New {
+    let runs = new.is_running || new.is_restarting;
+    if new.labels.get(REPLACES) != Some(&old.id) {
+        return New::NotOurs { runs };
+    }
+    let status = new.raw.pointer("/State/Status").and_then(Value::as_str);
+    match (runs, status) {
+        (true, _) => New::Runs,
+        (false, Some("created")) => New::NeverStarted,
+        (false, _) => New::Ended,
+    }
+}
+
+async fn come_up(site: &Site<'_>, new: &Replica) -> Result<(), Unwell> {
+    let come = if new.is_running {
+        health::wait(site, &new.id, stream::pending()).await
+    } else {
+        health::start_and_wait(site, &new.id).await
+    };
+    come.map(drop)
+}
+
+/// The new one stays.
+async fn retire_old(site: &Site<'_>, old: &Replica, new: &Replica) -> Result<(), TargetError> {
+    let dependents = dependents::of(site, &old.id, true).await?;
+    if old.is_running {
+        let stopped = stop_old(site, old).await;
+        stopped.map_err(|error| error.changing(&format!("could not stop {}", old.name)))?;
+    }
+    finish(site, old, &new.id, &dependents).await
+}
+
+async fn restore(site: &Site<'_>, old: &Replica) -> Result<(), TargetError> {
+    let dependents = dependents::of(site, &old.id, false).await?;
+    let place = Place {
+        old: &old.id,
+        name: own_name(old),
+        ran: None,
+        sharers: &dependents.sharers,
+    };
+    put_back(site, &place)
+        .await
+        .map_err(|why| TargetError::OutcomeUnknown {
+            what: format!(
+                "{}: {} could not be put back: {why}",
+                site.slot,
+                own_name(old)
+            ),
+        })
+}

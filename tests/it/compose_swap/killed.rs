@@ -1,0 +1,156 @@
+//! The command dies at every call: a container of before or a new one is always there, and a fresh run finishes. And what is dropped while the
+//! process still lives serves without one.
+
+use super::bed::{Project, ask, engine};
+use super::proxy::{Mischief, Proxy};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+const ONE: &str = "
+services:
+  web: {image: 'IMAGE:v1', networks: [back, front]}
+networks: {back: {}, front: {}}
+";
+const CALLS_MAX: usize = 20;
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Applies until the call is reached, in a runtime that is then gone: nothing of ours runs any more. Answers whether it was reached.
+fn die_at(project: &Project, from: &str, to: &str, at: usize, mischief: Mischief) -> bool {
+    let outside = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let proxy = outside.block_on(async { Proxy::start(&project.engine.socket, at, mischief) });
+    let inside = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let reached = inside.block_on(async {
+        tokio::select! {
+            biased;
+            () = proxy.reached() => true,
+            applied = project.apply_at(project.install("web", from, to), &proxy.socket()) => {
+                applied.unwrap();
+                false
+            }
+        }
+    });
+    inside.shutdown_background();
+    outside.shutdown_background();
+    reached
+}
+
+fn every_call_is_the_last(mischief: Mischief) {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, ONE);
+    let (mut from, mut to) = ("v1", "v2");
+    for at in 1..=CALLS_MAX {
+        if !die_at(&project, from, to, at, mischief) {
+            assert!(6 < at, "only {at} calls");
+            return;
+        }
+        assert!(!project.containers("web").is_empty());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(project.again("web", to)).unwrap();
+        project.serves("web", to);
+        (from, to) = (to, from);
+    }
+    panic!("a change makes more than {CALLS_MAX} calls");
+}
+
+#[test]
+fn killed_before_every_call_it_is_finished_by_the_next_run() {
+    every_call_is_the_last(Mischief::StopBefore);
+}
+
+#[test]
+fn killed_after_every_call_it_is_finished_by_the_next_run() {
+    every_call_is_the_last(Mischief::StopAfter);
+}
+
+/// The release that was there is wanted again, and the one that was being put in place is bad.
+#[test]
+fn a_killed_change_to_a_bad_release_is_turned_round_by_the_next_run() {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, ONE);
+    for at in 1..=CALLS_MAX {
+        if !die_at_bad(&project, at) {
+            return;
+        }
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(project.again("web", "v1")).unwrap();
+        project.serves("web", "v1");
+    }
+    panic!("a change makes more than {CALLS_MAX} calls");
+}
+
+fn die_at_bad(project: &Project, at: usize) -> bool {
+    let outside = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let proxy =
+        outside.block_on(async { Proxy::start(&project.engine.socket, at, Mischief::StopAfter) });
+    let inside = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let reached = inside.block_on(async {
+        tokio::select! {
+            biased;
+            () = proxy.reached() => true,
+            applied = project.apply_at(project.install("web", "v1", "bad"), &proxy.socket()) => {
+                applied.unwrap_err();
+                false
+            }
+        }
+    });
+    inside.shutdown_background();
+    outside.shutdown_background();
+    reached
+}
+
+#[tokio::test]
+async fn a_change_that_is_dropped_leaves_one_that_runs() {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, ONE);
+    let (mut from, mut to) = ("v1", "v2");
+    // Up to the start: put aside, create, connect, stop, start.
+    for at in 1..=5 {
+        let proxy = Proxy::start(&engine.socket, at, Mischief::StopAfter);
+        tokio::select! {
+            biased;
+            () = proxy.reached() => (),
+            applied = project.apply_at(project.install("web", from, to), &proxy.socket()) => {
+                panic!("call {at} was not reached: {applied:?}");
+            }
+        }
+        let running = until_one_runs(&project).await;
+        ask(&running, "/");
+        project.again("web", to).await.unwrap();
+        project.serves("web", to);
+        (from, to) = (to, from);
+    }
+}
+
+async fn until_one_runs(project: &Project) -> Value {
+    let began = Instant::now();
+    loop {
+        let found = project.containers("web");
+        let mut running: Vec<_> = found
+            .into_iter()
+            .filter(|raw| raw["State"]["Running"] == true)
+            .collect();
+        if running.len() == 1 {
+            return running.remove(0);
+        }
+        assert!(
+            began.elapsed() < WAIT_MAX,
+            "{} containers run",
+            running.len()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

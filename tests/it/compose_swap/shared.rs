@@ -1,0 +1,91 @@
+//! Services that stand on the one that is replaced: in its network namespace, or restarted with it.
+
+use super::bed::{Project, ask, docker, engine};
+use super::proxy::{Mischief, Proxy};
+use lastgood::targets::TargetError;
+
+const SHOP: &str = "
+services:
+  web: {image: 'IMAGE:v1', networks: [back]}
+  side: {image: 'IMAGE:v1', network_mode: 'service:web', environment: {PORT: '9090'}}
+  dep:
+    image: IMAGE:v1
+    networks: [back]
+    depends_on: {web: {condition: service_started, restart: true}}
+  other:
+    image: IMAGE:v1
+    networks: [back]
+    depends_on: [web]
+networks: {back: {}}
+";
+
+/// The container that another one shares the network of, as that one itself is asked.
+fn shares(project: &Project) {
+    let (web, side) = (project.only("web"), project.only("side"));
+    let mode = format!("container:{}", web["Id"].as_str().unwrap());
+    assert_eq!(side["HostConfig"]["NetworkMode"], mode.as_str());
+    assert_eq!(side["State"]["Running"], true);
+    // Its own check goes through the namespace: it is healthy only in one that is alive.
+    docker(&["exec", side["Id"].as_str().unwrap(), "/app", "probe"]);
+}
+
+#[tokio::test]
+async fn a_namespace_is_followed_and_dependents_are_restarted() {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, SHOP);
+    let dep = project.only("dep");
+    let other = project.only("other");
+    project
+        .apply(project.install("web", "v1", "v2"))
+        .await
+        .unwrap();
+    project.serves("web", "v2");
+    shares(&project);
+    let restarted = project.only("dep");
+    assert_eq!(restarted["Id"], dep["Id"]);
+    assert_ne!(restarted["State"]["StartedAt"], dep["State"]["StartedAt"]);
+    let left = project.only("other");
+    assert_eq!(left["State"]["StartedAt"], other["State"]["StartedAt"]);
+    // What does not come up goes back, with all that stands on it.
+    let bad = project.apply(project.install("web", "v2", "bad")).await;
+    assert!(matches!(bad, Err(TargetError::Unhealthy { .. })), "{bad:?}");
+    project.serves("web", "v2");
+    shares(&project);
+}
+
+#[tokio::test]
+async fn a_namespace_is_never_lost_whatever_fails() {
+    let Some(engine) = engine() else { return };
+    let (both, _) = SHOP.split_once("  dep:").unwrap();
+    let project = Project::up(engine, &format!("{both}networks: {{back: {{}}}}\n"));
+    let (mut from, mut to) = ("v1", "v2");
+    for at in 1..=20 {
+        let proxy = Proxy::start(&engine.socket, at, Mischief::Refused);
+        let applied = project
+            .apply_at(project.install("web", from, to), &proxy.socket())
+            .await;
+        if proxy.calls() < at {
+            applied.unwrap();
+            return;
+        }
+        let running = project
+            .containers("web")
+            .into_iter()
+            .find(|raw| raw["State"]["Running"] == true);
+        ask(
+            &running.unwrap_or_else(|| panic!("call {at}: nothing runs: {applied:?}")),
+            "/",
+        );
+        let sides = project.containers("side");
+        assert!(
+            sides.iter().any(|raw| raw["State"]["Running"] == true),
+            "call {at}: {applied:?}"
+        );
+        project.again("web", to).await.unwrap();
+        project.again("side", "v1").await.unwrap();
+        project.serves("web", to);
+        shares(&project);
+        (from, to) = (to, from);
+    }
+    panic!("a change makes more than 20 calls");
+}

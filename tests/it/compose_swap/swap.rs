@@ -1,0 +1,301 @@
+//! A change that goes well, and what the container of before and the new one have in common; and releases that do not come up.
+
+use super::bed::{Project, ask, docker, engine, name};
+use lastgood::targets::TargetError;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const SHOP: &str = "
+services:
+  web:
+    image: IMAGE:v1
+    environment: {GREETING: ' hi'}
+    ports: ['127.0.0.1::8080']
+    networks: {back: {aliases: [api]}, front: {}}
+    volumes: ['named:/named', /anon]
+    restart: unless-stopped
+    tmpfs: [/run2]
+    ulimits: {nofile: 1024}
+    extra_hosts: ['x.test:10.0.0.1']
+    init: false
+    stop_grace_period: 3s
+  db:
+    image: IMAGE:v1
+    networks: [back, front]
+volumes: {named: {}}
+networks: {back: {}, front: {}}
+";
+
+/// What of a description is new with every container.
+fn stable(mut raw: Value) -> Value {
+    for key in [
+        "Id",
+        "Created",
+        "State",
+        "ResolvConfPath",
+        "HostnamePath",
+        "HostsPath",
+        "LogPath",
+        "GraphDriver",
+    ] {
+        raw[key] = Value::Null;
+    }
+    let config = &mut raw["Config"];
+    config["Hostname"] = Value::Null;
+    let network = &mut raw["NetworkSettings"];
+    for key in ["SandboxID", "SandboxKey", "Ports"] {
+        network[key] = Value::Null;
+    }
+    for endpoint in network["Networks"].as_object_mut().unwrap().values_mut() {
+        for key in ["EndpointID", "IPAddress", "MacAddress"] {
+            endpoint[key] = Value::Null;
+        }
+        // The last one is the id.
+        endpoint["Aliases"].as_array_mut().unwrap().pop();
+    }
+    for mount in raw["Mounts"].as_array_mut().unwrap() {
+        mount["Mode"] = Value::Null;
+    }
+    raw["Mounts"]
+        .as_array_mut()
+        .unwrap()
+        .sort_by_key(|mount| mount["Destination"].to_string());
+    raw
+}
+
+/// The paths at which two documents differ.
+fn differences(at: &str, a: &Value, b: &Value, found: &mut Vec<String>) {
+    if let (Value::Object(left), Value::Object(right)) = (a, b) {
+        for key in left
+            .keys()
+            .chain(right.keys().filter(|key| !left.contains_key(*key)))
+        {
+            differences(&format!("{at}/{key}"), &a[key], &b[key], found);
+        }
+    } else if a != b {
+        found.push(at.to_owned());
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_replaced_and_nothing_else_changes() {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, SHOP);
+    let before = project.only("web");
+    ask(&before, "/write/kept");
+    project
+        .apply(project.install("web", "v1", "v2"))
+        .await
+        .unwrap();
+    project.serves("web", "v2 hi");
+    let after = project.only("web");
+    assert_ne!(before["Id"], after["Id"]);
+    assert_eq!(after["Image"], engine.image("v2").id.as_str());
+    assert_eq!(
+        ask(&after, "/read"),
+        "kept",
+        "the anonymous volume lost its data"
+    );
+    let mut found = Vec::new();
+    differences("", &stable(before), &stable(after.clone()), &mut found);
+    found.sort();
+    let env = "/Config/Env";
+    let expected = [
+        env,
+        "/Config/Image",
+        "/Config/Labels/com.docker.compose.image",
+        "/Config/Labels/from",
+        "/Config/Labels/lastgood.found",
+        "/Config/Labels/lastgood.replaces",
+        "/HostConfig/Binds",
+        "/HostConfig/Mounts",
+        "/Image",
+    ];
+    assert_eq!(found, expected);
+    assert!(
+        after["Config"]["Env"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("VERSION=v2"))
+    );
+    assert_eq!(
+        after["Config"]["Labels"]["com.docker.compose.image"],
+        engine.image("v2").id.as_str()
+    );
+    // Every name leads to it, in every network, for its neighbour.
+    let db = project.only("db");
+    let of = |network: &str| {
+        let network = format!("{}_{network}", project.name);
+        after["NetworkSettings"]["Networks"][network]["IPAddress"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let mut both = [of("back"), of("front")];
+    both.sort();
+    assert_eq!(ask(&db, "/resolve/web"), both.join(","));
+    assert_eq!(
+        ask(&db, &format!("/resolve/{}-web-1", project.name)),
+        both.join(",")
+    );
+    assert_eq!(ask(&db, "/resolve/api"), of("back"));
+    // Compose sees the truth: the tag that was rolled back from is something to do.
+    let dry = project.compose(&["--dry-run", "up", "-d"]);
+    let line = dry.lines().find(|line| line.contains("web-1")).unwrap();
+    assert!(line.contains("Recreate"), "{dry}");
+    let told = project.told();
+    assert!(told.contains("(up to 5 s)"), "{told}");
+    // There is nothing left to do, and doing it does no harm.
+    project
+        .apply(project.install("web", "v1", "v2"))
+        .await
+        .unwrap();
+    assert_eq!(project.only("web")["Id"], after["Id"]);
+    // And back again, over what we made ourselves.
+    project
+        .apply(project.install("web", "v2", "v1"))
+        .await
+        .unwrap();
+    project.serves("web", "v1 hi");
+    assert_eq!(ask(&project.only("web"), "/read"), "kept");
+}
+
+#[track_caller]
+fn is_unhealthy(applied: Result<(), TargetError>, texts: &[&str]) {
+    match applied {
+        Err(TargetError::Unhealthy { what, .. }) => {
+            for text in texts {
+                assert!(what.contains(text), "{what}");
+            }
+        }
+        other => panic!("found {other:?}, expected unhealthy"),
+    }
+}
+
+const ONE: &str = "
+services:
+  web: {image: 'IMAGE:v1', networks: [back], restart: always}
+networks: {back: {}}
+";
+
+#[tokio::test]
+async fn what_does_not_come_up_is_put_back() {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, ONE);
+    let before = project.only("web");
+    let bad = project.apply(project.install("web", "v1", "bad")).await;
+    is_unhealthy(
+        bad,
+        &["unhealthy", "the database is locked", "back and runs"],
+    );
+    project.serves("web", "v1");
+    let crashed = project.apply(project.install("web", "v1", "crash")).await;
+    is_unhealthy(
+        crashed,
+        &["exit code 3", "no such table: orders", "back and runs"],
+    );
+    project.serves("web", "v1");
+    assert_eq!(project.only("web")["Id"], before["Id"]);
+    // Without a HEALTHCHECK it must run for a while, and that is enough.
+    project
+        .apply(project.install("web", "v1", "plain"))
+        .await
+        .unwrap();
+    project.serves("web", "plain");
+}
+
+#[tokio::test]
+async fn a_container_that_ignores_its_signal_is_stopped_after_its_grace() {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, &ONE.replace("v1", "stubborn"));
+    project.set("stop-grace", json!("1s"));
+    let began = Instant::now();
+    project
+        .apply(project.install("web", "stubborn", "v1"))
+        .await
+        .unwrap();
+    assert!(Duration::from_secs(1) <= began.elapsed());
+    project.serves("web", "v1");
+}
+
+#[tokio::test]
+async fn a_plan_that_is_out_of_date_is_refused_and_so_is_what_cannot_be_put_back() {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, ONE);
+    let before = project.only("web");
+    let applied = project.apply(project.install("web", "v2", "plain")).await;
+    assert!(
+        matches!(applied, Err(TargetError::Conflict { .. })),
+        "{applied:?}"
+    );
+    let gone = project.apply(project.install("nobody", "v1", "v2")).await;
+    assert!(matches!(gone, Err(TargetError::Refused { .. })), "{gone:?}");
+    // A container that the engine removes as soon as it stops.
+    let id = docker(&[
+        "run",
+        "-d",
+        "--rm",
+        "--name",
+        &format!("{}-rm-1", project.name),
+        "--label",
+        &format!("com.docker.compose.project={}", project.name),
+        "--label",
+        "com.docker.compose.service=rm",
+        &engine.image("v1").name,
+    ]);
+    let applied = project.apply(project.install("rm", "v1", "v2")).await;
+    assert!(
+        matches!(applied, Err(TargetError::Refused { .. })),
+        "{applied:?}"
+    );
+    assert_eq!(project.only("rm")["Id"], id.as_str());
+    assert_eq!(project.only("web")["Id"], before["Id"]);
+    docker(&["rm", "-f", &id]);
+}
+
+#[tokio::test]
+async fn the_new_one_can_go_first() {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, ONE);
+    project.set("order", json!("start-first"));
+    let before = project.only("web");
+    is_unhealthy(
+        project.apply(project.install("web", "v1", "bad")).await,
+        &["back and runs"],
+    );
+    let kept = project.only("web");
+    assert_eq!(
+        kept["State"]["StartedAt"], before["State"]["StartedAt"],
+        "it was away"
+    );
+    project
+        .apply(project.install("web", "v1", "v2"))
+        .await
+        .unwrap();
+    project.serves("web", "v2");
+}
+
+#[tokio::test]
+async fn replicas_are_replaced_one_after_the_other() {
+    let Some(engine) = engine() else { return };
+    let scaled = "services:\n  web: {image: 'IMAGE:v1', scale: 3}\n";
+    let project = Project::up(engine, scaled);
+    project
+        .apply(project.install("web", "v1", "v2"))
+        .await
+        .unwrap();
+    let after = project.containers("web");
+    let names: Vec<_> = after.iter().map(name).collect();
+    let expected: Vec<_> = (1..=3)
+        .map(|number| format!("{}-web-{number}", project.name))
+        .collect();
+    assert_eq!(names, expected);
+    for raw in &after {
+        assert_eq!(ask(raw, "/"), "v2");
+    }
+    let bad = project.apply(project.install("web", "v2", "bad")).await;
+    is_unhealthy(bad, &["back and runs"]);
+    for raw in project.containers("web") {
+        assert_eq!(ask(&raw, "/"), "v2");
+    }
+}

@@ -1,0 +1,68 @@
+//! Every call fails once, in each way that a call can fail: afterwards one container serves, and running again finishes.
+
+use super::bed::{Project, ask, engine, name};
+use super::proxy::{Mischief, Proxy};
+
+const ONE: &str = "
+services:
+  web: {image: 'IMAGE:v1', networks: [back, front]}
+networks: {back: {}, front: {}}
+";
+
+/// More calls than a change makes.
+const CALLS_MAX: usize = 20;
+
+async fn every_call_fails_once(mischief: Mischief) {
+    let Some(engine) = engine() else { return };
+    let project = Project::up(engine, ONE);
+    let (mut from, mut to) = ("v1", "v2");
+    for at in 1..=CALLS_MAX {
+        let proxy = Proxy::start(&engine.socket, at, mischief);
+        let applied = project
+            .apply_at(project.install("web", from, to), &proxy.socket())
+            .await;
+        if proxy.calls() < at {
+            // There was no such call: all of them have failed once.
+            applied.unwrap();
+            assert!(6 < at, "only {} calls", proxy.calls());
+            return;
+        }
+        let found = project.containers("web");
+        let running: Vec<_> = found
+            .iter()
+            .filter(|raw| raw["State"]["Running"] == true)
+            .collect();
+        let names: Vec<_> = found.iter().map(name).collect();
+        assert_eq!(
+            running.len(),
+            1,
+            "{mischief:?} of call {at}: {names:?}, {applied:?}"
+        );
+        let serves = ask(running[0], "/");
+        let expected = if applied.is_ok() { to } else { from };
+        // The removal at the end may fail with the new one in place.
+        assert!(
+            serves == expected || (found.len() == 2 && serves == to),
+            "{mischief:?} of call {at}: {serves}"
+        );
+        project.again("web", to).await.unwrap();
+        project.serves("web", to);
+        (from, to) = (to, from);
+    }
+    panic!("a change makes more than {CALLS_MAX} calls");
+}
+
+#[tokio::test]
+async fn every_call_is_refused_once() {
+    every_call_fails_once(Mischief::Refused).await;
+}
+
+#[tokio::test]
+async fn every_call_is_lost_once() {
+    every_call_fails_once(Mischief::CutBefore).await;
+}
+
+#[tokio::test]
+async fn every_answer_is_lost_once() {
+    every_call_fails_once(Mischief::CutAfter).await;
+}
