@@ -3,6 +3,7 @@
 
 pub mod candidate;
 pub mod canister;
+pub mod compose;
 pub mod diff;
 pub mod guard;
 pub mod judge;

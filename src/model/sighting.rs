@@ -1,5 +1,5 @@
 //! What was seen of a workload that does not come up, or does not stay up: one symptom with the found numbers and one
-//! next action. Which symptom it is and how bad is decided in `decide::rollout`, `decide::canister` and by the targets' checks.
+//! next action. Which symptom it is and how bad is decided in `decide::rollout`, `decide::canister`, `decide::compose` and by the targets' checks.
 
 use super::state::Slot;
 use super::verdict::Severity;
@@ -74,13 +74,13 @@ pub enum Symptom {
     NotAdmitted,
     /// `ErrImagePull`, `ImagePullBackOff`, `InvalidImageName`, `ErrImageNeverPull`.
     ImageMissing,
-    /// `CreateContainerConfigError`, `CreateContainerError`, `RunContainerError`.
+    /// `CreateContainerConfigError`, `CreateContainerError`, `RunContainerError`; a container that the engine could not start.
     ConfigError,
     /// An initContainer that is no sidecar does not come to its end.
     InitFails,
-    /// `OOMKilled`.
+    /// `OOMKilled`: a pod or a container.
     OutOfMemory,
-    /// `CrashLoopBackOff`.
+    /// `CrashLoopBackOff`; a container that ends with a failure and that its restart policy starts again.
     CrashLoop,
     /// A container ended with a failure and is not in the back-off yet.
     ContainerExited,
@@ -93,13 +93,13 @@ pub enum Symptom {
     /// A pod of a `StatefulSet` that is not of the wanted revision is not ready, and the controller waits for it for ever
     /// (kubernetes/kubernetes#67250).
     HeldByOldPod,
-    /// Events `Unhealthy`: a readiness, liveness or startup probe fails.
+    /// Events `Unhealthy`: a readiness, liveness or startup probe fails; a container that its HEALTHCHECK calls unhealthy.
     ProbeFails,
     /// Restart counts grew after the rollout was done.
     RestartsGrow,
     /// More error lines in the logs than the limit.
     ErrorsLogged,
-    /// The controller gave up: `ProgressDeadlineExceeded`.
+    /// The controller gave up: `ProgressDeadlineExceeded`; a HEALTHCHECK that comes to no result.
     StuckRollout,
     /// Nothing is available although something should run.
     NoneAvailable,
@@ -109,7 +109,7 @@ pub enum Symptom {
     NodeIssue,
     /// A canister has fewer cycles than its freezing limit: it takes no messages.
     Frozen,
-    /// A canister is stopped or stopping, and should run.
+    /// A canister is stopped or stopping, and should run; a container that somebody stopped.
     NotRunning,
     /// More traps in the log of a canister than the limit.
     Trapped,
@@ -119,7 +119,8 @@ pub enum Symptom {
     CyclesFall,
     /// A canister has cycles for fewer days than the limit.
     CyclesLow,
-    /// Pods of the release before remain, and nothing but their deletion replaces them (`OnDelete`).
+    /// Pods of the release before remain, and nothing but their deletion replaces them (`OnDelete`); containers that a change
+    /// set aside and did not remove.
     NotReplaced,
     /// It could not be looked at to the end, so nobody can say that it is well.
     Unseen,
@@ -153,7 +154,7 @@ impl fmt::Display for Symptom {
             Self::MemoryFull => "memory full",
             Self::CyclesFall => "cycles fall",
             Self::CyclesLow => "cycles low",
-            Self::NotReplaced => "pods not replaced",
+            Self::NotReplaced => "not replaced",
             Self::Unseen => "unseen",
         })
     }

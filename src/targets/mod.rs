@@ -10,6 +10,7 @@ pub mod directory;
 mod error;
 mod images_file;
 pub mod kubernetes;
+mod masking;
 pub mod process;
 pub mod registry;
 mod settings;

@@ -12,6 +12,7 @@ mod guard;
 mod image;
 mod lease;
 mod memory;
+mod logs;
 mod observe;
 mod order;
 mod outlook;

@@ -19,7 +19,6 @@ mod install;
 mod lease;
 mod live;
 mod logs;
-mod masking;
 mod memory;
 mod outlook;
 mod owned;

@@ -1,6 +1,6 @@
 //! What a ConfigMap or a Secret holds, as it is recorded and compared. Pure.
 
-use crate::targets::kubernetes::masking::{self, MASK, looks_secret};
+use crate::targets::masking::{self, MASK, looks_secret};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};

@@ -5,8 +5,8 @@ use super::{Files, Rank};
 use crate::targets::kubernetes::Kubernetes;
 use crate::targets::kubernetes::cluster::Cluster;
 use crate::targets::kubernetes::config_maps;
-use crate::targets::kubernetes::masking;
 use crate::targets::kubernetes::slots::Place;
+use crate::targets::masking;
 use serde_json::{Map, Value};
 
 /// `configmap-<name>.json` for each, and `configmaps.diff.txt`.

@@ -2,7 +2,7 @@
 //! What looks secret is judged in `masking`.
 
 use crate::targets::kubernetes::Kubernetes;
-use crate::targets::kubernetes::masking;
+use crate::targets::masking;
 use crate::targets::process::mask;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use super::bare;
 use crate::model::payload::Digest;
-use crate::targets::kubernetes::masking;
+use crate::targets::masking;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

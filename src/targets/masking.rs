@@ -1,5 +1,5 @@
 //! What must not be seen in plans, logs and evidence: values whose name looks secret, wherever a name stands beside a value.
-//! One judgment for templates, ConfigMaps and evidence. Pure. The secrets that this program was given are masked elsewhere.
+//! One judgment for templates, ConfigMaps, containers and evidence. Pure. The secrets that this program was given are masked elsewhere.
 
 use regex_lite::{Captures, Regex};
 use serde_json::Value;
@@ -189,7 +189,7 @@ pub(super) fn values(value: &mut Value) {
 }
 
 /// `--db-password=x`, and `--db-password` with `x` as the next one.
-fn arguments(items: &mut [Value]) {
+pub(super) fn arguments(items: &mut [Value]) {
     let mut is_next_secret = false;
     for item in items {
         let Value::String(argument) = item else {
