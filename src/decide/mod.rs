@@ -10,4 +10,5 @@ pub mod judge;
 pub mod mitigate;
 pub mod pace;
 pub mod rollout;
+pub mod swarm;
 pub mod verify;

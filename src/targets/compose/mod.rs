@@ -11,8 +11,8 @@ mod evidence;
 mod guard;
 mod image;
 mod lease;
-mod memory;
 mod logs;
+mod memory;
 mod observe;
 mod order;
 mod outlook;
@@ -21,6 +21,7 @@ mod project;
 mod record;
 mod retire;
 mod settings;
+mod swarm;
 mod target;
 
 use super::settings::parse;

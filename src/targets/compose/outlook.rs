@@ -88,7 +88,9 @@ async fn foresee(
     if look.is_done(service) {
         foreseen.hazards.push((
             "runs-again",
-            format!("{slot} has ended well by itself, as a job does: another image would run it again"),
+            format!(
+                "{slot} has ended well by itself, as a job does: another image would run it again"
+            ),
         ));
     }
     match change {

@@ -2,7 +2,7 @@
 
 use super::{
     Compose, attend, change, choose, evidence, guard, lease, observe, order, outlook, preflight,
-    record, retire,
+    record, retire, swarm,
 };
 use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Hazard, PermittedChange, Plan};
@@ -40,11 +40,19 @@ impl Target for Compose {
 
     /// What others depend on goes first.
     fn rank(&self, slot: &Slot) -> u8 {
-        order::rank(self, slot)
+        match self.settings.stack {
+            // A stack knows no order of services.
+            Some(_) => 0,
+            None => order::rank(self, slot),
+        }
     }
 
     async fn guard(&self) -> Result<(), TargetError> {
-        guard::guard(self).await
+        guard::guard(self).await?;
+        match self.settings.stack {
+            Some(_) => swarm::guard(self).await,
+            None => Ok(()),
+        }
     }
 
     fn payload(&self) -> Option<String> {
@@ -67,16 +75,26 @@ impl Target for Compose {
     }
 
     async fn observe(&self) -> Result<State, TargetError> {
-        observe::all(self).await
+        match self.settings.stack {
+            Some(_) => swarm::state(self).await,
+            None => observe::all(self).await,
+        }
     }
 
     async fn observe_one(&self, slot: &Slot) -> Result<Option<Held>, TargetError> {
-        observe::one(self, slot).await
+        match self.settings.stack {
+            Some(_) => swarm::one(self, slot).await,
+            None => observe::one(self, slot).await,
+        }
     }
 
     async fn record(&self) -> Result<Option<IndexMap<Slot, Pin>>, TargetError> {
-        guard::guard(self).await?;
-        Ok(Some(record::pins(self).await?))
+        self.guard().await?;
+        let pins = match self.settings.stack {
+            Some(_) => swarm::pins(self).await?,
+            None => record::pins(self).await?,
+        };
+        Ok(Some(pins))
     }
 
     async fn protect(&self, pins: &IndexMap<Slot, Pin>) -> Result<Vec<String>, TargetError> {
@@ -88,11 +106,17 @@ impl Target for Compose {
         plan: &Plan,
         facts: &ReleaseFacts<'_>,
     ) -> Result<Vec<Hazard>, TargetError> {
-        outlook::hazards(self, plan, facts).await
+        match self.settings.stack {
+            Some(_) => swarm::hazards(self, plan, facts).await,
+            None => outlook::hazards(self, plan, facts).await,
+        }
     }
 
     async fn preflight(&self, _payloads: &Payloads<Verified>) -> Vec<Finding> {
-        preflight::findings(self).await
+        match self.settings.stack {
+            Some(_) => swarm::findings(self).await,
+            None => preflight::findings(self).await,
+        }
     }
 
     async fn apply(
@@ -101,7 +125,10 @@ impl Target for Compose {
         _payload: Option<&Verified>,
         facts: &ReleaseFacts<'_>,
     ) -> Result<(), TargetError> {
-        change::apply(self, change.change(), facts).await
+        match self.settings.stack {
+            Some(_) => swarm::apply(self, change.change(), facts).await,
+            None => change::apply(self, change.change(), facts).await,
+        }
     }
 
     async fn retire(&self, keep: &[Revision]) -> Result<Vec<String>, TargetError> {
@@ -114,7 +141,10 @@ impl Target for Compose {
     }
 
     async fn evidence(&self) -> Vec<(String, String)> {
-        evidence::gather(self).await
+        match self.settings.stack {
+            Some(_) => swarm::gather(self).await,
+            None => evidence::gather(self).await,
+        }
     }
 
     fn attends(&self) -> bool {
@@ -126,7 +156,11 @@ impl Target for Compose {
         held: &Wanted,
         story: &dyn Story,
     ) -> Result<Option<Attended>, TargetError> {
-        attend::attend(self, held, story).await.map(Some)
+        let attended = match self.settings.stack {
+            Some(_) => swarm::attend(self, held, story).await?,
+            None => attend::attend(self, held, story).await?,
+        };
+        Ok(Some(attended))
     }
 
     fn lease_path(&self) -> Option<PathBuf> {

@@ -58,7 +58,10 @@ impl Bed {
         format!("{}/{}/app", self.registry, self.project)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the CLI of Docker makes what is tested")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the CLI of Docker makes what is tested"
+    )]
     fn run(&self, args: &[&str]) -> Output {
         Command::new("docker")
             .args(args)
@@ -135,7 +138,17 @@ impl Bed {
 
 impl Drop for Bed {
     fn drop(&mut self) {
-        drop(self.run(&["compose", "-p", &self.project, "-f", "compose.yml", "down", "-v", "-t", "0"]));
+        drop(self.run(&[
+            "compose",
+            "-p",
+            &self.project,
+            "-f",
+            "compose.yml",
+            "down",
+            "-v",
+            "-t",
+            "0",
+        ]));
         let filter = format!("label=lastgood.project={}", self.project);
         let kept = self.run(&["ps", "-aq", "--filter", &filter]);
         for id in String::from_utf8_lossy(&kept.stdout).lines() {
@@ -150,7 +163,10 @@ impl Drop for Bed {
 }
 
 /// The static program, compiled once.
-#[expect(clippy::disallowed_methods, reason = "a program of the tests is compiled")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of the tests is compiled"
+)]
 fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, program) = PROGRAM.get_or_init(|| {
@@ -158,11 +174,22 @@ fn program() -> &'static PathBuf {
         let (source, program) = (dir.path().join("app.rs"), dir.path().join("app"));
         fs::write(&source, SERVICE).unwrap();
         let built = Command::new("rustc")
-            .args(["-O", "-C", "target-feature=+crt-static", "-C", "strip=symbols", "-o"])
+            .args([
+                "-O",
+                "-C",
+                "target-feature=+crt-static",
+                "-C",
+                "strip=symbols",
+                "-o",
+            ])
             .args([&program, &source])
             .output()
             .unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
         (dir, program)
     });
     program

@@ -51,7 +51,10 @@ async fn what_runs_is_recorded_and_nothing_is_left_to_plan() {
     assert_eq!(pin.images, [v1.clone()]);
     let recorded = pin.recorded.as_ref().unwrap();
     assert_eq!(recorded["image"], format!("{}:v1", bed.repository()));
-    assert_eq!((&recorded["replicas"], recorded.get("built")), (&json!(2), None));
+    assert_eq!(
+        (&recorded["replicas"], recorded.get("built")),
+        (&json!(2), None)
+    );
     assert!(recorded["platform"].as_str().unwrap().starts_with("linux/"));
     assert_eq!(target.protect(&pins).await.unwrap(), [""; 0]);
 
@@ -74,12 +77,23 @@ async fn what_runs_is_recorded_and_nothing_is_left_to_plan() {
     assert!(held.0.starts_with("mixed:"), "{held}");
     assert_eq!(diff::plan(&state, &wanted).changes.len(), 1);
     let error = target.record().await.unwrap_err();
-    assert!(error.to_string().contains("its replicas run different images"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("its replicas run different images"),
+        "{error}"
+    );
     bed.compose(&["up", "-d", "--scale", "web=1", "-t", "0"]);
     bed.compose(&["kill", "web"]);
     let error = target.record().await.unwrap_err();
-    assert!(error.to_string().contains("does not run (exit code 137)"), "{error}");
-    assert_eq!(target.observe().await.unwrap()[&web()].phase, Phase::Stopped);
+    assert!(
+        error.to_string().contains("does not run (exit code 137)"),
+        "{error}"
+    );
+    assert_eq!(
+        target.observe().await.unwrap()[&web()].phase,
+        Phase::Stopped
+    );
 }
 
 #[tokio::test]
@@ -94,7 +108,12 @@ async fn an_image_of_another_name_is_the_same_revision_when_it_is_asked_for() {
     let target = bed.target(&json!({}), &[]);
     let id = bed.docker(&["image", "inspect", "-f", "{{.Id}}", &copy]);
     for revision in [digest(&v1), digest(&other), Revision(id)] {
-        let pin = Pin { revision, payload: None, images: Vec::new(), recorded: None };
+        let pin = Pin {
+            revision,
+            payload: None,
+            images: Vec::new(),
+            recorded: None,
+        };
         let (told, release) = (Told::default(), release([(web(), pin)]));
         let facts = facts(Some(&release), &told);
         let wanted = target.wanted(&facts, &Payloads::none()).await.unwrap();
@@ -117,7 +136,10 @@ async fn an_image_that_nobody_has_is_refused_before_anything_is_touched() {
     let error = target.hazards(&plan, &facts).await.unwrap_err();
     bad_release(&error, "is not in its registry");
     let findings = target.preflight(&Payloads::none()).await;
-    let image = findings.iter().find(|finding| finding.check == "image").unwrap();
+    let image = findings
+        .iter()
+        .find(|finding| finding.check == "image")
+        .unwrap();
     assert!(!image.ok, "{image:?}");
     assert!(!target.keeps(&plan.changes[0].to().clone()).await);
     assert_eq!(bed.containers(), before);
@@ -142,16 +164,24 @@ async fn an_image_of_the_registry_alone_can_be_had_and_a_moved_tag_is_told() {
     let plan = diff::plan(&target.observe().await.unwrap(), &wanted);
     assert_eq!(target.hazards(&plan, &facts).await.unwrap(), []);
     let text = told.text();
-    assert!(text.contains(&format!("goes to {v1}, which is pulled")), "{text}");
+    assert!(
+        text.contains(&format!("goes to {v1}, which is pulled")),
+        "{text}"
+    );
     assert!(text.contains("has moved"), "{text}");
     assert!(target.keeps(&digest(&v1)).await);
 }
 
 #[tokio::test]
 async fn what_was_built_here_is_kept_and_let_go_by_count() {
-    let Some(bed) = Bed::find("services:\n  web:\n    image: NAME\n    stop_grace_period: 0s\n") else { return };
+    let Some(bed) = Bed::find("services:\n  web:\n    image: NAME\n    stop_grace_period: 0s\n")
+    else {
+        return;
+    };
     let name = format!("{}-web", bed.project);
-    bed.write(&format!("services:\n  web:\n    image: {name}\n    stop_grace_period: 0s\n"));
+    bed.write(&format!(
+        "services:\n  web:\n    image: {name}\n    stop_grace_period: 0s\n"
+    ));
     let target = bed.target(&json!({"keep": 1}), &[]);
     let mut ids = Vec::new();
     for version in ["v1", "v2", "v3"] {
@@ -159,7 +189,10 @@ async fn what_was_built_here_is_kept_and_let_go_by_count() {
         bed.compose(&["up", "-d", "-t", "0"]);
         let pins = target.record().await.unwrap().unwrap();
         let pin = &pins[&web()];
-        assert_eq!((&pin.revision.0, pin.images.len()), (ids.last().unwrap(), 0));
+        assert_eq!(
+            (&pin.revision.0, pin.images.len()),
+            (ids.last().unwrap(), 0)
+        );
         assert_eq!(pin.recorded.as_ref().unwrap()["built"], true);
         let kept = target.protect(&pins).await.unwrap();
         assert!(kept[0].contains("lastgood/"), "{kept:?}");
@@ -170,9 +203,17 @@ async fn what_was_built_here_is_kept_and_let_go_by_count() {
     // Compose does not take what keeps an image for a container of its own, and no volume was made for it.
     assert_eq!(bed.containers().len(), 1);
     assert_eq!(bed.compose(&["ps", "-aq"]).lines().count(), 1);
-    let keeping = bed.docker(&["ps", "-aq", "--filter", &format!("label=lastgood.project={}", bed.project)]);
+    let keeping = bed.docker(&[
+        "ps",
+        "-aq",
+        "--filter",
+        &format!("label=lastgood.project={}", bed.project),
+    ]);
     for id in keeping.lines() {
-        assert!(!bed.docker(&["inspect", "-f", "{{json .Mounts}}", id]).contains("\"volume\""));
+        assert!(
+            !bed.docker(&["inspect", "-f", "{{json .Mounts}}", id])
+                .contains("\"volume\"")
+        );
     }
     let label = format!("label=com.docker.compose.project={}", bed.project);
     bed.docker(&["image", "prune", "-af", "--filter", &label]);
@@ -180,13 +221,22 @@ async fn what_was_built_here_is_kept_and_let_go_by_count() {
         bed.docker(&["image", "inspect", id]);
     }
     // v1 can still be planned for.
-    let pin = Pin { revision: Revision(ids[0].clone()), payload: None, images: Vec::new(), recorded: Some(json!({"built": true})) };
+    let pin = Pin {
+        revision: Revision(ids[0].clone()),
+        payload: None,
+        images: Vec::new(),
+        recorded: Some(json!({"built": true})),
+    };
     let (told, release) = (Told::default(), release([(web(), pin)]));
     let facts = facts(Some(&release), &told);
     let wanted = target.wanted(&facts, &Payloads::none()).await.unwrap();
     let plan = diff::plan(&target.observe().await.unwrap(), &wanted);
     assert_eq!(target.hazards(&plan, &facts).await.unwrap(), []);
-    assert!(told.text().contains("which the engine has"), "{}", told.text());
+    assert!(
+        told.text().contains("which the engine has"),
+        "{}",
+        told.text()
+    );
 
     let gone = target.retire(&[Revision(ids[0].clone())]).await.unwrap();
     assert_eq!(gone.len(), 1, "{gone:?}");
@@ -194,7 +244,12 @@ async fn what_was_built_here_is_kept_and_let_go_by_count() {
     let left = bed.docker(&["images", "-aq", "--no-trunc", "--filter", &label]);
     assert!(!left.contains(&ids[1]), "{left}");
     let error = {
-        let pin = Pin { revision: Revision(ids[1].clone()), payload: None, images: Vec::new(), recorded: Some(json!({"built": true})) };
+        let pin = Pin {
+            revision: Revision(ids[1].clone()),
+            payload: None,
+            images: Vec::new(),
+            recorded: Some(json!({"built": true})),
+        };
         let release = self::release([(web(), pin)]);
         let facts = self::facts(Some(&release), &told);
         let wanted = target.wanted(&facts, &Payloads::none()).await.unwrap();
@@ -206,12 +261,19 @@ async fn what_was_built_here_is_kept_and_let_go_by_count() {
 
 #[tokio::test]
 async fn a_job_that_has_ended_is_left_alone() {
-    let Some(bed) = Bed::find("services:\n  web:\n    image: IMAGE:v1\n    stop_grace_period: 0s\n  job:\n    image: IMAGE:v1\n    environment: [DONE=1]\n") else { return };
+    let Some(bed) = Bed::find(
+        "services:\n  web:\n    image: IMAGE:v1\n    stop_grace_period: 0s\n  job:\n    image: IMAGE:v1\n    environment: [DONE=1]\n",
+    ) else {
+        return;
+    };
     let v1 = bed.push("v1");
     bed.compose(&["up", "-d"]);
     bed.docker(&["wait", &format!("{}-job-1", bed.project)]);
     let target = bed.target(&json!({}), &[]);
-    assert_eq!(target.observe().await.unwrap()[&Slot("job".to_owned())].phase, Phase::Running);
+    assert_eq!(
+        target.observe().await.unwrap()[&Slot("job".to_owned())].phase,
+        Phase::Running
+    );
     let pins = target.record().await.unwrap().unwrap();
     assert_eq!(pins.len(), 2);
     let (told, release) = (Told::default(), release(pins));
@@ -221,7 +283,11 @@ async fn a_job_that_has_ended_is_left_alone() {
     assert_eq!(wanted[&web()], digest(&v1));
     let plan = diff::plan(&target.observe().await.unwrap(), &wanted);
     target.hazards(&plan, &facts).await.unwrap();
-    assert!(told.text().contains("job: warning: NOT changed"), "{}", told.text());
+    assert!(
+        told.text().contains("job: warning: NOT changed"),
+        "{}",
+        told.text()
+    );
 }
 
 #[tokio::test]
@@ -229,22 +295,43 @@ async fn what_is_not_there_is_told_with_what_is() {
     let Some(bed) = Bed::find(WEB) else { return };
     bed.push("v1");
     bed.compose(&["up", "-d"]);
-    let error = bed.target(&json!({"services": ["api"]}), &[]).observe().await.unwrap_err();
+    let error = bed
+        .target(&json!({"services": ["api"]}), &[])
+        .observe()
+        .await
+        .unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("no container of service api") && text.contains("the project has web"), "{text}");
-    let error = bed.target(&json!({"project": "nope"}), &[]).observe().await.unwrap_err();
+    assert!(
+        text.contains("no container of service api") && text.contains("the project has web"),
+        "{text}"
+    );
+    let error = bed
+        .target(&json!({"project": "nope"}), &[])
+        .observe()
+        .await
+        .unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("no container of project nope") && text.contains(&bed.project), "{text}");
+    assert!(
+        text.contains("no container of project nope") && text.contains(&bed.project),
+        "{text}"
+    );
 
     let target = bed.target(&json!({}), &[]);
     let told = Told::default();
     let (_, pin) = absent(&bed);
     let other = release([(Slot("frontend".to_owned()), pin)]);
-    let error = target.wanted(&facts(Some(&other), &told), &Payloads::none()).await.unwrap_err();
+    let error = target
+        .wanted(&facts(Some(&other), &told), &Payloads::none())
+        .await
+        .unwrap_err();
     bad_release(&error, "the release names frontend, and nothing of project");
 
     let file = bed.dir.path().join("images.txt");
-    for (text, says) in [("{{garbage", "expected NAME@sha256:DIGEST"), ("web=shop/web:1", "expected NAME@sha256:DIGEST"), ("", "found no images")] {
+    for (text, says) in [
+        ("{{garbage", "expected NAME@sha256:DIGEST"),
+        ("web=shop/web:1", "expected NAME@sha256:DIGEST"),
+        ("", "found no images"),
+    ] {
         std::fs::write(&file, text).unwrap();
         let measured = Measured {
             path: file.clone(),
@@ -253,7 +340,10 @@ async fn what_is_not_there_is_told_with_what_is() {
             digest: format!("sha256:{}", "0".repeat(64)).parse().unwrap(),
         };
         let payload = Payloads::shared(Some(measured));
-        let error = target.wanted(&facts(None, &told), &payload).await.unwrap_err();
+        let error = target
+            .wanted(&facts(None, &told), &payload)
+            .await
+            .unwrap_err();
         bad_release(&error, says);
     }
 }
@@ -270,7 +360,8 @@ async fn a_registry_that_lets_nobody_in_is_told_and_does_not_stop_the_way_back()
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = vec![0; 4096];
             if stream.read(&mut request).await.is_ok() {
-                let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
+                let body =
+                    r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
                 let answer = format!(
                     "HTTP/1.1 401 Unauthorized\r\nDocker-Distribution-Api-Version: registry/2.0\r\nWWW-Authenticate: Basic realm=\"r\"\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                     body.len()
@@ -279,7 +370,9 @@ async fn a_registry_that_lets_nobody_in_is_told_and_does_not_stop_the_way_back()
             }
         }
     });
-    let config = json!({"auths": {registry.to_string(): {"username": "u", "password": "wrong-password"}}}).to_string();
+    let config =
+        json!({"auths": {registry.to_string(): {"username": "u", "password": "wrong-password"}}})
+            .to_string();
     let target = bed.target(&json!({"registry-auth-from": "AUTH"}), &[("AUTH", &config)]);
     let (_, mut pin) = absent(&bed);
     pin.images = vec![format!("{registry}/shop/web@{}", pin.revision)];
@@ -290,12 +383,18 @@ async fn a_registry_that_lets_nobody_in_is_told_and_does_not_stop_the_way_back()
     let plan = diff::plan(&target.observe().await.unwrap(), &wanted);
     assert_eq!(target.hazards(&plan, &facts).await.unwrap(), []);
     let text = told.text();
-    assert!(text.contains("it is not known whether") && text.contains("renew the login"), "{text}");
+    assert!(
+        text.contains("it is not known whether") && text.contains("renew the login"),
+        "{text}"
+    );
     assert!(!text.contains("wrong-password"), "{text}");
 
     let target = bed.target(&json!({"registry-auth-from": "AUTH"}), &[]);
     target.wanted(&facts, &Payloads::none()).await.unwrap();
     let error = target.hazards(&plan, &facts).await.unwrap_err();
-    assert!(error.to_string().contains("the variable AUTH is not set"), "{error}");
+    assert!(
+        error.to_string().contains("the variable AUTH is not set"),
+        "{error}"
+    );
     server.abort();
 }

@@ -14,6 +14,9 @@ pub(super) use error::EngineError;
 
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use bollard::auth::DockerCredentials;
 use bollard::{BollardRequest, Docker};
 use bytes::Bytes;
 use dial::Dial;
@@ -134,13 +137,23 @@ impl Engine {
 
     /// Reads one object as the engine describes it: `/containers/ID/json`.
     pub(super) async fn get(&self, path: &str) -> Result<Value, EngineError> {
-        let asking = self.ask(Method::GET, path, None);
+        let asking = self.ask(Method::GET, path, None, None);
         within(ANSWER_MAX, asking).await
     }
 
     /// Sends one object as it is: `/containers/create?name=web`. Never tried again.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, EngineError> {
-        let asking = self.ask(Method::POST, path, Some(body));
+        self.post_as(path, body, None).await
+    }
+
+    /// The same with the login of a registry (`X-Registry-Auth`), for whoever will pull.
+    pub(super) async fn post_as(
+        &self,
+        path: &str,
+        body: &Value,
+        login: Option<&DockerCredentials>,
+    ) -> Result<Value, EngineError> {
+        let asking = self.ask(Method::POST, path, Some(body), login);
         within(ANSWER_MAX, asking).await
     }
 
@@ -149,10 +162,11 @@ impl Engine {
         method: Method,
         path: &str,
         body: Option<&Value>,
+        login: Option<&DockerCredentials>,
     ) -> Result<Value, EngineError> {
         let version = self.docker.client_version();
         let path = format!("/v{version}{path}");
-        send(&self.wire, &self.agent, method, &path, body).await
+        send(&self.wire, &self.agent, method, &path, body, login).await
     }
 }
 
@@ -207,13 +221,18 @@ async fn send(
     method: Method,
     path: &str,
     body: Option<&Value>,
+    login: Option<&DockerCredentials>,
 ) -> Result<Value, EngineError> {
     let bytes = body.map(|body| Bytes::from(body.to_string()));
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
         .uri(format!("http://docker{path}"))
         .header(CONTENT_TYPE, "application/json")
-        .header(USER_AGENT, agent.clone())
+        .header(USER_AGENT, agent.clone());
+    if let Some(value) = login.and_then(login_header) {
+        request = request.header("X-Registry-Auth", value);
+    }
+    let request = request
         .body(
             Full::new(bytes.unwrap_or_default())
                 .map_err(|never| match never {})
@@ -223,6 +242,14 @@ async fn send(
             what: format!("no request for {path}: {error}"),
         })?;
     read(wire.request(request).await?).await
+}
+
+/// The form of `X-Registry-Auth`: JSON in base64 for addresses. Marked, so that no log shows it.
+fn login_header(login: &DockerCredentials) -> Option<HeaderValue> {
+    let json = serde_json::to_vec(login).ok()?;
+    let mut value = HeaderValue::try_from(URL_SAFE.encode(json)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 async fn read(answer: Response<Incoming>) -> Result<Value, EngineError> {

@@ -22,7 +22,7 @@ pub(super) async fn agree(
     agent: &HeaderValue,
     at: &str,
 ) -> Result<ClientVersion, TargetError> {
-    let asking = send(wire, agent, Method::GET, "/version", None);
+    let asking = send(wire, agent, Method::GET, "/version", None, None);
     let answer = match within(FIRST_ANSWER_MAX, asking).await {
         Ok(answer) => answer,
         Err(EngineError::Unreadable { what }) => return Err(no_engine(at, &what)),

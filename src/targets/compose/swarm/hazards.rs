@@ -1,0 +1,119 @@
+//! The last look before a plan is permitted: every image can be had, and what the services will do by themselves is told.
+
+use super::service::Service;
+use super::{login, reference, revision, stack};
+use crate::model::plan::{Change, Hazard, Plan};
+use crate::model::state::Slot;
+use crate::targets::compose::Compose;
+use crate::targets::compose::engine::EngineError;
+use crate::targets::{ReleaseFacts, TargetError};
+use serde_json::Value;
+
+/// Nothing that a service of a swarm would do beyond its revision needs a permission; what cannot be done is refused here.
+///
+/// # Errors
+/// `BadRelease` or `Refused` when an image cannot be had.
+pub(in crate::targets::compose) async fn hazards(
+    compose: &Compose,
+    plan: &Plan,
+    facts: &ReleaseFacts<'_>,
+) -> Result<Vec<Hazard>, TargetError> {
+    let services = stack::read(compose).await?;
+    for change in &plan.changes {
+        let Some(service) = services.get(change.slot()) else {
+            continue;
+        };
+        tell(compose, service, facts).await?;
+        match change {
+            Change::Install { slot, from: _, to } => {
+                let pin = facts.pin(slot);
+                let image = reference::wanted(slot, &service.seen.image, to, pin)?;
+                can_be_had(compose, slot, &image).await?;
+            }
+            Change::Start { slot, revision: _ } => {
+                can_be_had(compose, slot, &service.seen.image).await?;
+            }
+        }
+    }
+    Ok(Vec::new())
+}
+
+async fn tell(
+    compose: &Compose,
+    service: &Service,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), TargetError> {
+    let Some(story) = facts.story else {
+        return Ok(());
+    };
+    let name = &service.name;
+    if service.failure_action() == "rollback" {
+        let text = format!(
+            "{name} has failure_action rollback: when its tasks fail, the swarm puts the present image back by itself, and that counts as a failed change"
+        );
+        story.progress(&service.slot, &text);
+    }
+    if service.has_host_ports() && service.starts_first() {
+        let text = format!(
+            "{name} publishes a port of its nodes (mode: host) with order start-first: on a node with one task the new one cannot start"
+        );
+        story.warn(&service.slot, &text);
+    }
+    if let Some(why) = revision::of(compose, service).await?.unproven {
+        story.warn(&service.slot, &format!("{name}: {why}"));
+    }
+    Ok(())
+}
+
+/// Whether the nodes can have an image: by asking its registry through the engine; else it is enough that the only node has it.
+///
+/// # Errors
+/// `BadRelease` when it is gone, `Refused` when the login is, `Unreachable` when the registry does not answer.
+pub(super) async fn can_be_had(
+    compose: &Compose,
+    slot: &Slot,
+    image: &str,
+) -> Result<(), TargetError> {
+    if !compose.settings.check_images {
+        return Ok(());
+    }
+    let engine = compose.engine().await?;
+    let login = login::of(compose, image)?;
+    let is_given = login.is_some();
+    let asked = engine.api().inspect_registry_image(image, login).await;
+    let Err(error) = asked.map_err(EngineError::from) else {
+        return Ok(());
+    };
+    if is_on_the_only_node(compose, image).await {
+        return Ok(());
+    }
+    let what = format!("{slot}: {image} cannot be had: {error}");
+    Err(match error.code() {
+        Some(404) => TargetError::BadRelease {
+            what,
+            next: "push that image again by its digest, or name another release".to_owned(),
+        },
+        Some(401 | 403) => TargetError::Refused {
+            what,
+            allow: None,
+            next: if is_given {
+                "give a login that may pull this image".to_owned()
+            } else {
+                "give the login of its registry in the input registry-auth".to_owned()
+            },
+        },
+        Some(_) | None => TargetError::Unreachable { what },
+    })
+}
+
+/// A swarm of one node starts what that node has, whatever the registry says.
+async fn is_on_the_only_node(compose: &Compose, image: &str) -> bool {
+    let Ok(engine) = compose.engine().await else {
+        return false;
+    };
+    let Ok(info) = engine.get("/info").await else {
+        return false;
+    };
+    let nodes = info.pointer("/Swarm/Nodes").and_then(Value::as_u64);
+    nodes == Some(1) && engine.get(&format!("/images/{image}/json")).await.is_ok()
+}
