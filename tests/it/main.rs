@@ -15,6 +15,7 @@ mod canister;
 mod cli;
 mod compose_images;
 mod compose_swap;
+mod compose_swarm;
 mod config;
 mod demo_service;
 mod e2e;
