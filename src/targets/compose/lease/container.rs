@@ -236,6 +236,8 @@ async fn create(
         }
         // 404: the image went meanwhile, and the next look takes another.
         Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(None),
+        // So says Podman 4.3, with 500.
+        Err(error) if error.to_string().contains("already in use") => Ok(None),
         Err(error) => Err(denied(error, what)),
     }
 }
