@@ -16,6 +16,7 @@ mod cli;
 mod compose_images;
 mod compose_swap;
 mod compose_swarm;
+mod compose_watch;
 mod config;
 mod demo_service;
 mod e2e;

@@ -220,7 +220,8 @@ impl Standing {
         let what = format!(
             "container {} runs {} ({}), but {} was put in place",
             first.name,
-            first.image,
+            // Its digest stands beside it.
+            first.image.split('@').next().unwrap_or_default(),
             Revision(first.image_id.clone()).short(),
             self.held.short(),
         );

@@ -33,7 +33,7 @@ const EVENTS_MAX: usize = 500;
 /// One line each, the oldest first.
 pub(super) async fn recent(engine: &Engine, project: &str) -> Result<String, String> {
     let read = async {
-        let now = clock(engine).await?.as_second();
+        let now = clock(engine).await?;
         let filters = [
             ("type".to_owned(), vec!["container".to_owned()]),
             ("label".to_owned(), vec![format!("{PROJECT}={project}")]),
@@ -43,9 +43,13 @@ pub(super) async fn recent(engine: &Engine, project: &str) -> Result<String, Str
             ),
         ];
         let options = EventsOptions {
-            since: Some((now - BACK_S).to_string()),
-            // The engine ends the answer there.
-            until: Some(now.to_string()),
+            since: Some((now.as_second() - BACK_S).to_string()),
+            // The engine ends the answer there; what happened in this very second is the most telling.
+            until: Some(format!(
+                "{}.{:09}",
+                now.as_second(),
+                now.subsec_nanosecond()
+            )),
             filters: Some(filters.into_iter().collect()),
         };
         let mut text =
