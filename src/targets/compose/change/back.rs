@@ -5,7 +5,7 @@ use super::calls;
 use super::leftover::{Old, Step, back};
 use super::site::{Site, short};
 use crate::targets::compose::body::{FOUND, REPLACES};
-use crate::targets::compose::engine::EngineError;
+use crate::targets::compose::engine::{Engine, EngineError};
 use crate::targets::compose::project::{ASIDE, Replica};
 use serde_json::Value;
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub(super) async fn put_back(site: &Site<'_>, place: &Place<'_>) -> Result<(), S
         if error.code().is_some() {
             refusals += 1;
         }
-        if REFUSALS_MAX <= refusals || GIVE_UP <= began.elapsed() {
+        if error.is_absent() || REFUSALS_MAX <= refusals || GIVE_UP <= began.elapsed() {
             return Err(error.to_string());
         }
         site.say(&format!("putting {} back: {error}", place.name));
@@ -91,8 +91,9 @@ async fn step(
     )
     .await?;
     let Some(old) = old else {
-        return Err(EngineError::Unreadable {
-            what: format!("container {} is gone", short(place.old)),
+        return Err(EngineError::Status {
+            status: 404,
+            message: format!("container {} is gone", short(place.old)),
         });
     };
     let label = |raw: &Value, name: &str| -> Option<String> {
@@ -109,7 +110,7 @@ async fn step(
         is_aside: name.ends_with(ASIDE),
         runs: flag("/State/Running"),
         ran: ran.unwrap_or(true),
-        can_run: can_run(site, &old).await?,
+        can_run: can_run(engine, &old).await?,
     };
     let next = back(state, new.is_some());
     match next {
@@ -125,14 +126,14 @@ async fn step(
 }
 
 /// A container in the namespace of another one runs only while that one does.
-async fn can_run(site: &Site<'_>, raw: &Value) -> Result<bool, EngineError> {
+pub(super) async fn can_run(engine: &Engine, raw: &Value) -> Result<bool, EngineError> {
     for mode in ["NetworkMode", "PidMode", "IpcMode"] {
         let mode = raw.pointer(&format!("/HostConfig/{mode}"));
         let of = mode
             .and_then(Value::as_str)
             .and_then(|mode| mode.strip_prefix("container:"));
         let Some(of) = of else { continue };
-        let other = calls::inspect(site.engine, of).await?;
+        let other = calls::inspect(engine, of).await?;
         let runs = other.and_then(|other| other.pointer("/State/Running")?.as_bool());
         if runs != Some(true) {
             return Ok(false);

@@ -17,6 +17,7 @@
 //! | remove | none | runs | nothing: it is done |
 //! | putting back: remove new | aside, stopped | none | starts old, names it back, then the change |
 //! | putting back: start old | aside, runs | none | names it back, then the change |
+//! | start, then the container whose namespace new shares went back | aside | in a namespace that is gone | removes new, starts old, names it back |
 //! | somebody else made a container of that name | aside | not ours | runs well → removes old; else refuses, and touches neither |
 //!
 //! In every row one of the two runs, or is started by the first step. A restart policy of old is left as it is: to take it away would need

@@ -44,7 +44,7 @@ pub(super) async fn apply(
     };
     match change {
         Change::Install { slot, from, to } => install(&site, slot, from.as_ref(), to, facts).await,
-        Change::Start { slot: _, revision } => start(&site, revision).await,
+        Change::Start { slot, revision } => start(&site, slot, revision, facts).await,
     }
 }
 
@@ -57,8 +57,13 @@ async fn install(
 ) -> Result<(), TargetError> {
     let fetched = image::fetch(site.compose, site.engine, slot, to, facts);
     let (fetched, service) = tokio::join!(fetched, site.service());
-    // Also without the image: what an earlier change left may serve nobody.
-    let service = settled(site, service?, to).await?;
+    let mut service = service?;
+    let left = images_aside(&service);
+    if !left.is_empty() {
+        // Also without the image: what an earlier change left may serve nobody.
+        settle::settle_all(site, &service, Some(to)).await?;
+        service = site.service().await?;
+    }
     let image = fetched?;
     if service.replicas.is_empty() {
         return Err(TargetError::Refused {
@@ -69,7 +74,9 @@ async fn install(
     }
     for replica in &service.replicas {
         hurdles::check(replica, site.compose.settings.order)?;
-        compare(site, replica, from, to, &image).await?;
+        if !left.contains(&replica.image_id) {
+            compare(site, replica, from, to, &image).await?;
+        }
     }
     let count = service.replicas.len();
     for (index, replica) in service.replicas.iter().enumerate() {
@@ -85,8 +92,17 @@ async fn install(
     Ok(())
 }
 
-async fn start(site: &Site<'_>, revision: &Revision) -> Result<(), TargetError> {
-    let service = settled(site, site.service().await?, revision).await?;
+async fn start(
+    site: &Site<'_>,
+    slot: &Slot,
+    revision: &Revision,
+    facts: &ReleaseFacts<'_>,
+) -> Result<(), TargetError> {
+    let service = site.service().await?;
+    if !service.aside.is_empty() {
+        // The new container was seen, and may never have been finished.
+        return Box::pin(install(site, slot, Some(revision), revision, facts)).await;
+    }
     for replica in &service.replicas {
         let holds = image::answers_to(site.engine, &replica.image_id, revision).await?;
         if !holds {
@@ -99,13 +115,10 @@ async fn start(site: &Site<'_>, revision: &Revision) -> Result<(), TargetError> 
     Ok(())
 }
 
-/// The service without leftovers.
-async fn settled(site: &Site<'_>, service: Service, to: &Revision) -> Result<Service, TargetError> {
-    if service.aside.is_empty() {
-        return Ok(service);
-    }
-    settle::settle_all(site, &service, Some(to)).await?;
-    site.service().await
+/// The images of containers that an earlier change put aside: they are ours to replace, whatever the plan saw in their place.
+fn images_aside(service: &Service) -> Vec<String> {
+    let aside = service.aside.iter();
+    aside.map(|replica| replica.image_id.clone()).collect()
 }
 
 /// Every replica holds what the plan saw, or already what is wanted.

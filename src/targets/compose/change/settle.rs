@@ -1,6 +1,6 @@
 //! What an earlier change left behind is brought to an end before a new one begins. Which end is judged in `leftover`.
 
-use super::back::{Place, put_back};
+use super::back::{Place, can_run, put_back};
 use super::dependents;
 use super::health::{self, Unwell};
 use super::leftover::{Fate, New, Wanted, fate};
@@ -40,7 +40,14 @@ async fn settle(
 ) -> Result<(), TargetError> {
     let name = own_name(old);
     let which = which(site, old, new, wanted).await?;
-    let state = new.map(|new| state(old, new));
+    let mut state = new.map(|new| state(old, new));
+    if let (Some(New::Runs | New::Ended), Some(new)) = (state, new) {
+        let can_run = can_run(site.engine, &new.raw).await;
+        // In the namespace of a container that went back itself: it is as good as never started.
+        if !can_run.map_err(|error| error.reading(&format!("what {name} shares")))? {
+            state = Some(New::NeverStarted);
+        }
+    }
     match (fate(state, which), new) {
         (Fate::Back, _) | (Fate::Judge | Fate::Yield | Fate::Refuse, None) => {
             site.say(&format!(
