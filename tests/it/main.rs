@@ -27,6 +27,7 @@ mod fetch_refusals;
 mod github_client;
 mod github_failures;
 mod github_world;
+mod image;
 mod kill;
 mod kubernetes;
 mod kubernetes_access;

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 
 /// The demo service as an image should have it. The same description is the same image for all tests of a run.
 #[derive(Debug, Clone, Default)]
+#[must_use]
 pub struct App {
     variables: BTreeMap<String, String>,
     without_health: bool,

@@ -17,7 +17,7 @@
 //!
 //! | what | names |
 //! |---|---|
-//! | the engine | `Engine::find() -> Option<Engine>`, `.host()` (`unix://…`), `.socket()`, `.registry()` (`127.0.0.1:PORT`), `.bridge()`, `.config()` (a DOCKER_CONFIG) |
+//! | the engine | `Engine::find() -> Option<Engine>`, `.host()` (`unix://…`), `.socket()`, `.registry()` (`127.0.0.1:PORT`), `.bridge()`, `.config()` (a `DOCKER_CONFIG`) |
 //! | the CLI | `.docker(&[…]) -> String` (panics), `.try_docker(&[…]) -> Result<String, String>`, `.inspect(name) -> Value`, `.command()` |
 //! | images | `App::new(version).bad().exits_after_ms(5)…`, `.push(&app, "shop/web", "v1") -> Image{id, digest, name}`, `.local(&app)` (as if built there), `.import(…)` |
 //! | projects | `Project::new(&engine, prefix, yaml)`, `.name`, `.port`, `.up()`, `.compose(&[…])`, `.dry_run()`, `.container(service)`, `.containers(service)`, `.get(path)`, `.rewrite(yaml)` |
@@ -36,6 +36,7 @@ mod tests;
 
 pub use alone::Alone;
 pub use app::{App, Image};
+pub use program::compiled as program;
 pub use project::Project;
 
 use crate::tools;
@@ -105,7 +106,7 @@ impl Engine {
     }
 
     /// Where locks of this engine lie.
-    fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 

@@ -16,7 +16,7 @@ const SOURCE: &str = concat!(
     clippy::disallowed_methods,
     reason = "a program of the tests is compiled"
 )]
-pub(super) async fn compiled() -> PathBuf {
+pub async fn compiled() -> PathBuf {
     let source = fs::read(SOURCE).unwrap();
     let directory = tools::cache().join("docker-service");
     let program = directory.join(format!("app-{}", digest(&source)));

@@ -12,6 +12,8 @@
 //! | `IGNORE_TERM=1` | TERM does not end it |
 //! | `SAY` | a line for its log, on stderr |
 //!
+//! Called `restart`, it is the program that the tests hold (`crate::rig`), for where there is no shell.
+//!
 //! `GET /env/NAME` answers a variable, `GET /file/PATH` a file, `GET /reach/NAME:PORT` the status line of another service,
 //! `POST /file/PATH` writes the body. `app probe` is its HEALTHCHECK: it asks `/health` and says what was answered.
 
@@ -117,7 +119,37 @@ fn answer(head: &str, body: &[u8], is_bad: bool) -> (&'static str, Vec<u8>) {
     }
 }
 
+/// What the script of `crate::rig` does, in the directory above that of this program.
+fn held() -> i32 {
+    let root = std::env::current_exe().expect("a process knows its program");
+    let at = |name: &str| {
+        root.ancestors()
+            .nth(2)
+            .expect("ROOT/bin/restart")
+            .join(name)
+    };
+    if std::fs::rename(at("hold"), at("taken")).is_err() {
+        return 0;
+    }
+    let id = std::process::id().to_string();
+    std::fs::write(at("held.new"), id).expect("the directory can be written to");
+    std::fs::rename(at("held.new"), at("held")).expect("it was just written");
+    for _ in 0..1200 {
+        if let Ok(code) = std::fs::read_to_string(at("go")) {
+            return code.trim().parse().unwrap_or(9);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    8
+}
+
 fn main() {
+    if std::env::args()
+        .next()
+        .is_some_and(|name| name.ends_with("/restart"))
+    {
+        std::process::exit(held());
+    }
     if std::env::args().nth(1).as_deref() == Some("probe") {
         std::process::exit(probe());
     }

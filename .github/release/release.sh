@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# What release.yml does, in steps that can be run and tested anywhere. Asks nothing; changes nothing outside of OUT and
+# the working directory, but for `tag`, which pushes.
+#
+# usage: release.sh check VERSION                   is this checkout the release VERSION (X.Y.Z)?
+#        release.sh archive BINARY TARGET VERSION OUT    OUT/lastgood-VERSION-TARGET.tar.gz, of a binary that needs no libraries
+#        release.sh sums OUT                        OUT/SHA256SUMS of every file in it
+#        release.sh context OUT ARCH=BINARY...      what Dockerfile.release copies; ARCH is amd64 or arm64
+#        release.sh action DIGEST                   action.yml names the image ghcr.io/lastgood/lastgood@DIGEST
+#        release.sh notes VERSION                   the section of CHANGELOG.md, on stdout
+#        release.sh tag VERSION                     commits action.yml alone, pushes it as the tag vVERSION, moves vX there
+set -euo pipefail
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+is_version() { [[ $1 =~ ^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$ ]] || fail "found version '$1', expected X.Y.Z"; }
+
+check() {
+  local version=$1 found
+  is_version "$version"
+  found=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | sed -n 1p)
+  [ "$found" = "$version" ] || fail "found version $found in Cargo.toml, expected $version: set it, and let cargo update Cargo.lock"
+  grep -A 1 '^name = "lastgood"$' Cargo.lock | grep -qx "version = \"$version\"" ||
+    fail "found another version of lastgood in Cargo.lock, expected $version: run cargo check"
+  grep -Eqx "## $version - [0-9]{4}-[0-9]{2}-[0-9]{2}" CHANGELOG.md ||
+    fail "found no line '## $version - YYYY-MM-DD' in CHANGELOG.md, expected the section of this release: give it its date"
+  grep -qx '  image: Dockerfile' action.yml || fail "found no 'image: Dockerfile' in action.yml, expected that of the main branch"
+}
+
+archive() {
+  local binary=$1 target=$2 version=$3 out=$4 name staged kind
+  is_version "$version"
+  [ -f "$binary" ] || fail "found no $binary, expected the binary for $target"
+  kind=$(file --brief "$binary")
+  case $target in
+    *-linux-*)
+      grep -Eq 'static-pie linked|statically linked' <<<"$kind" || fail "found '$kind', expected a static binary for $target"
+      ;;
+  esac
+  grep -q 'not stripped' <<<"$kind" && fail "found '$kind', expected a stripped binary: build with --release"
+  name=lastgood-$version-$target
+  staged=$(mktemp -d)
+  mkdir -p "$out" "$staged/$name"
+  install -m 755 "$binary" "$staged/$name/lastgood"
+  install -m 644 README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$staged/$name/"
+  # The same files make the same archive: no times, no owners, one order. macOS has another tar, which knows other options.
+  if tar --version | grep -q GNU; then
+    tar -C "$staged" --sort=name --mtime='1970-01-01 00:00:00Z' --owner=0 --group=0 --numeric-owner -cf - "$name" | gzip -n -9 >"$out/$name.tar.gz"
+  else
+    tar -C "$staged" --uid 0 --gid 0 -cf - "$name" | gzip -n -9 >"$out/$name.tar.gz"
+  fi
+  rm -rf "$staged"
+}
+
+sums() {
+  (
+    cd "$1"
+    rm -f SHA256SUMS
+    sha256sum -- * >.sums
+    mv .sums SHA256SUMS
+  )
+}
+
+context() {
+  local out=$1 pair arch binary
+  shift
+  for pair in "$@"; do
+    arch=${pair%%=*} binary=${pair#*=}
+    case $arch in amd64 | arm64) ;; *) fail "found '$pair', expected amd64=BINARY or arm64=BINARY" ;; esac
+    [ -f "$binary" ] || fail "found no $binary, expected the binary for $arch"
+    mkdir -p "$out/$arch/tmp"
+    install -m 755 "$binary" "$out/$arch/lastgood"
+    # Programs expect one, and FROM scratch there is none.
+    chmod 1777 "$out/$arch/tmp"
+  done
+}
+
+action() {
+  [[ $1 =~ ^sha256:[0-9a-f]{64}$ ]] || fail "found digest '$1', expected sha256: and 64 hexadecimal digits"
+  [ "$(grep -c '^  image: Dockerfile$' action.yml)" = 1 ] || fail "found no single line '  image: Dockerfile' in action.yml"
+  sed "s|^  image: Dockerfile\$|  image: docker://ghcr.io/lastgood/lastgood@$1|" action.yml >action.yml.new
+  mv action.yml.new action.yml
+}
+
+notes() {
+  local version=$1 text
+  is_version "$version"
+  text=$(awk -v head="## $version - " 'index($0, "## ") == 1 { inside = index($0, head) == 1; next } inside' CHANGELOG.md)
+  [ -n "$text" ] || fail "found no section of $version in CHANGELOG.md, expected '## $version - DATE'"
+  printf '%s\n' "$text"
+}
+
+# The tag of a version is never moved: a push onto one that is there is refused by git. The tag of the major version is.
+tag() {
+  local version=$1 commit
+  is_version "$version"
+  [ "$(git status --porcelain --untracked-files=no)" = ' M action.yml' ] || fail 'found other changes than that of action.yml, expected it alone'
+  git add action.yml
+  git commit --quiet --message "Release $version"
+  commit=$(git rev-parse HEAD)
+  git push --quiet origin "$commit:refs/tags/v$version"
+  git push --quiet --force origin "$commit:refs/tags/v${version%%.*}"
+  printf '%s\n' "$commit"
+}
+
+case "${1:-} $#" in
+  'check 2' | 'sums 2' | 'action 2' | 'notes 2' | 'tag 2') "$1" "$2" ;;
+  'archive 5') archive "$2" "$3" "$4" "$5" ;;
+  'context 3' | 'context 4') "$@" ;;
+  *) fail "found '$*', expected one of the commands in the head of this file" ;;
+esac
