@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # What release.yml does, in steps that can be run and tested anywhere. Asks nothing; changes nothing outside of OUT and
-# the working directory, but for `tag`, which pushes.
+# the working directory, but for `push` and `tag`, which push.
 #
 # usage: release.sh check VERSION                   is this checkout the release VERSION (X.Y.Z)?
 #        release.sh archive BINARY TARGET VERSION OUT    OUT/lastgood-VERSION-TARGET.tar.gz, of a binary that needs no libraries
 #        release.sh sums OUT                        OUT/SHA256SUMS of every file in it
 #        release.sh context OUT ARCH=BINARY...      what Dockerfile.release copies; ARCH is amd64 or arm64
+#        release.sh push CONTEXT NAME VERSION REVISION   pushes NAME:VERSION for both architectures; its digest, on stdout
 #        release.sh action DIGEST                   action.yml names the image ghcr.io/lastgood/lastgood@DIGEST
 #        release.sh notes VERSION                   the section of CHANGELOG.md, on stdout
 #        release.sh tag VERSION                     commits action.yml alone, pushes it as the tag vVERSION, moves vX there
@@ -31,16 +32,17 @@ check() {
 }
 
 archive() {
-  local binary=$1 target=$2 version=$3 out=$4 name staged kind
+  local binary=$1 target=$2 version=$3 out=$4 name staged headers
   is_version "$version"
   [ -f "$binary" ] || fail "found no $binary, expected the binary for $target"
-  kind=$(file --brief "$binary")
+  # A program that asks for no interpreter and no library runs in an image that has neither.
   case $target in
     *-linux-*)
-      grep -Eq 'static-pie linked|statically linked' <<<"$kind" || fail "found '$kind', expected a static binary for $target"
+      headers=$(readelf --wide --program-headers --dynamic --section-headers "$binary")
+      if grep -E 'INTERP|\(NEEDED\)' <<<"$headers" >&2; then fail "found what a dynamic binary asks for (above), expected a static one for $target"; fi
+      if grep -q '\.symtab' <<<"$headers"; then fail "found symbols in $binary, expected a stripped binary: build with --release"; fi
       ;;
   esac
-  grep -q 'not stripped' <<<"$kind" && fail "found '$kind', expected a stripped binary: build with --release"
   name=lastgood-$version-$target
   staged=$(mktemp -d)
   mkdir -p "$out" "$staged/$name"
@@ -78,6 +80,22 @@ context() {
   done
 }
 
+# Two images and the list of both. Their digests are what the registry has, so nobody can push in between.
+push() {
+  local context=$1 name=$2 version=$3 revision=$4 arch listed=() digest
+  is_version "$version"
+  for arch in amd64 arm64; do
+    BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --quiet --platform "linux/$arch" --file Dockerfile.release --tag "$name:$version-$arch" \
+      --build-arg "TARGETARCH=$arch" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" "$context" >&2
+    docker push --quiet "$name:$version-$arch" >&2
+    digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$name:$version-$arch" | grep -F -m 1 "$name@")
+    listed+=("$digest")
+  done
+  docker manifest rm "$name:$version" >/dev/null 2>&1 || true
+  docker manifest create ${INSECURE_REGISTRY:+--insecure} "$name:$version" "${listed[@]}" >&2
+  docker manifest push --purge ${INSECURE_REGISTRY:+--insecure} "$name:$version" | grep -Eo 'sha256:[0-9a-f]{64}' | tail -n 1
+}
+
 action() {
   [[ $1 =~ ^sha256:[0-9a-f]{64}$ ]] || fail "found digest '$1', expected sha256: and 64 hexadecimal digits"
   [ "$(grep -c '^  image: Dockerfile$' action.yml)" = 1 ] || fail "found no single line '  image: Dockerfile' in action.yml"
@@ -109,6 +127,7 @@ tag() {
 case "${1:-} $#" in
   'check 2' | 'sums 2' | 'action 2' | 'notes 2' | 'tag 2') "$1" "$2" ;;
   'archive 5') archive "$2" "$3" "$4" "$5" ;;
+  'push 5') push "$2" "$3" "$4" "$5" ;;
   'context 3' | 'context 4') "$@" ;;
   *) fail "found '$*', expected one of the commands in the head of this file" ;;
 esac

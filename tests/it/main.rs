@@ -40,6 +40,7 @@ mod pocket_ic;
 mod probes;
 mod reference;
 mod registry;
+mod release;
 mod replica_icp;
 mod report;
 mod rig;

@@ -1,0 +1,366 @@
+//! The steps of `release.yml`, run here: the archive, the image of two architectures, `action.yml` of the tag, the tags.
+//! And that what people copy names the release that there is.
+
+use crate::bless::root;
+use crate::docker::{self, Engine};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// A copy of the files that a release is checked by.
+struct Checkout {
+    dir: TempDir,
+}
+
+impl Checkout {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let files = [
+            "action.yml",
+            "CHANGELOG.md",
+            "Cargo.toml",
+            "Cargo.lock",
+            "README.md",
+            "LICENSE-APACHE",
+            "LICENSE-MIT",
+            "Dockerfile.release",
+        ];
+        for file in files {
+            fs::copy(root().join(file), dir.path().join(file)).unwrap();
+        }
+        Self { dir }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    fn release(&self, args: &[&str]) -> Output {
+        let script = root().join(".github/release/release.sh");
+        command(script.to_str().unwrap(), self.dir.path())
+            .args(args)
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn ok(&self, args: &[&str]) -> String {
+        finished(&self.release(args))
+    }
+
+    #[track_caller]
+    fn refusal(&self, args: &[&str]) -> String {
+        let output = self.release(args);
+        assert!(!output.status.success(), "{args:?} was accepted");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    #[track_caller]
+    fn git(&self, args: &[&str]) -> String {
+        finished(&command("git", self.dir.path()).args(args).output().unwrap())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what release.yml runs")]
+fn command(program: &str, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    // Not the configuration of whoever runs the tests.
+    command
+        .current_dir(dir)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null");
+    for role in ["AUTHOR", "COMMITTER"] {
+        command
+            .env(format!("GIT_{role}_NAME"), "release")
+            .env(format!("GIT_{role}_EMAIL"), "release@example.com");
+    }
+    command
+}
+
+#[track_caller]
+fn finished(output: &Output) -> String {
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {told}", output.status);
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[tokio::test]
+async fn the_archive_is_of_a_static_binary_and_always_the_same() {
+    let checkout = Checkout::new();
+    let program = docker::program().await;
+    let program = program.to_str().unwrap();
+    let target = "x86_64-unknown-linux-gnu";
+    for out in ["one", "two"] {
+        checkout.ok(&["archive", program, target, "1.2.3", out]);
+    }
+    let name = format!("lastgood-1.2.3-{target}");
+    let bytes = |out: &str| fs::read(checkout.path(&format!("{out}/{name}.tar.gz"))).unwrap();
+    assert_eq!(bytes("one"), bytes("two"));
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&bytes("one")[..]));
+    let entries = archive.entries().unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        (
+            entry.path().unwrap().display().to_string(),
+            entry.header().mode().unwrap(),
+        )
+    });
+    let found: Vec<(String, u32)> = entries.collect();
+    let files = [
+        ("", 0o755),
+        ("CHANGELOG.md", 0o644),
+        ("LICENSE-APACHE", 0o644),
+        ("LICENSE-MIT", 0o644),
+        ("README.md", 0o644),
+        ("lastgood", 0o755),
+    ];
+    assert_eq!(
+        found,
+        files.map(|(file, mode)| (format!("{name}/{file}"), mode))
+    );
+    checkout.ok(&["sums", "one"]);
+    let sums = checkout.read("one/SHA256SUMS");
+    assert_eq!(sums.lines().count(), 1);
+    finished(
+        &command("sha256sum", &checkout.path("one"))
+            .args(["--check", "--strict", "SHA256SUMS"])
+            .output()
+            .unwrap(),
+    );
+    // What the tests are run with is not static on every machine; a shell is on none.
+    let refusal = checkout.refusal(&["archive", "/bin/bash", target, "1.2.3", "three"]);
+    assert!(
+        refusal.contains("NEEDED") && refusal.contains("expected a static one"),
+        "{refusal}"
+    );
+    let refusal = checkout.refusal(&["archive", program, target, "v1.2.3", "three"]);
+    assert!(
+        refusal.contains("found version 'v1.2.3', expected X.Y.Z"),
+        "{refusal}"
+    );
+    assert!(!checkout.path("three").exists());
+}
+
+#[test]
+fn the_action_of_a_tag_names_its_image_and_changes_nothing_else() {
+    let checkout = Checkout::new();
+    let parsed = |text: &str| -> Value { serde_saphyr::from_str(text).unwrap() };
+    let before = checkout.read("action.yml");
+    let refusal = checkout.refusal(&["action", "sha256:abc"]);
+    assert!(
+        refusal.contains("expected sha256: and 64 hexadecimal digits"),
+        "{refusal}"
+    );
+    checkout.ok(&["action", DIGEST]);
+    let after = checkout.read("action.yml");
+    let mut wanted = parsed(&before);
+    wanted["runs"]["image"] = format!("docker://ghcr.io/lastgood/lastgood@{DIGEST}").into();
+    assert_eq!(parsed(&after), wanted);
+    let changed = before
+        .lines()
+        .zip(after.lines())
+        .filter(|(before, after)| before != after);
+    assert_eq!(
+        (changed.count(), before.lines().count()),
+        (1, after.lines().count())
+    );
+    checkout.refusal(&["action", DIGEST]);
+}
+
+#[test]
+fn only_what_says_that_it_is_this_version_is_released() {
+    let checkout = Checkout::new();
+    let version = env!("CARGO_PKG_VERSION");
+    let log = checkout.read("CHANGELOG.md");
+    let head = log.lines().find(|line| line.starts_with("## ")).unwrap();
+    assert!(head.starts_with(&format!("## {version} - ")), "{head}");
+    let undated = log.replace(head, &format!("## {version} - unreleased"));
+    fs::write(checkout.path("CHANGELOG.md"), undated).unwrap();
+    assert!(
+        checkout
+            .refusal(&["check", version])
+            .contains("give it its date")
+    );
+    let dated = log.replace(head, &format!("## {version} - 2026-05-01"));
+    fs::write(
+        checkout.path("CHANGELOG.md"),
+        dated + "\n## 0.0.9 - 2026-01-01\n\n- older\n",
+    )
+    .unwrap();
+    checkout.ok(&["check", version]);
+    assert!(
+        checkout
+            .refusal(&["check", "9.9.9"])
+            .contains("expected 9.9.9")
+    );
+    let notes = checkout.ok(&["notes", version]);
+    assert!(
+        notes.starts_with("The first release.") && !notes.contains("older"),
+        "{notes}"
+    );
+    assert_eq!(checkout.ok(&["notes", "0.0.9"]), "- older");
+    assert!(
+        checkout
+            .refusal(&["notes", "0.0.8"])
+            .contains("found no section of 0.0.8")
+    );
+}
+
+/// The tag of a version stays where it is; that of the major version moves; the branch is not touched.
+#[test]
+fn tags_are_pushed_and_only_one_of_them_moves() {
+    let checkout = Checkout::new();
+    let remote = TempDir::new().unwrap();
+    let at_remote =
+        |args: &[&str]| finished(&command("git", remote.path()).args(args).output().unwrap());
+    at_remote(&["init", "--quiet", "--bare"]);
+    checkout.git(&["init", "--quiet", "--initial-branch", "main"]);
+    checkout.git(&["add", "--all"]);
+    checkout.git(&["commit", "--quiet", "--message", "work"]);
+    checkout.git(&["remote", "add", "origin", remote.path().to_str().unwrap()]);
+    checkout.git(&["push", "--quiet", "origin", "main"]);
+    let main = checkout.git(&["rev-parse", "HEAD"]);
+    assert!(
+        checkout
+            .refusal(&["tag", "1.2.3"])
+            .contains("expected it alone")
+    );
+    checkout.ok(&["action", DIGEST]);
+    let first = checkout.ok(&["tag", "1.2.3"]);
+    for tag in ["v1.2.3", "v1"] {
+        assert_eq!(at_remote(&["rev-parse", tag]), first, "{tag}");
+    }
+    assert_eq!(at_remote(&["rev-parse", "main"]), main);
+    assert_eq!(
+        at_remote(&["diff", "--name-only", "main", "v1"]),
+        "action.yml"
+    );
+
+    checkout.git(&["checkout", "--quiet", "-B", "again", "main"]);
+    checkout.ok(&["action", DIGEST]);
+    let next = checkout.ok(&["tag", "1.3.0"]);
+    // Whoever makes 1.2.3 again has another commit, if only by its time.
+    checkout.git(&["checkout", "--quiet", "-B", "third", "main"]);
+    checkout.git(&[
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        "more work",
+    ]);
+    checkout.ok(&["action", DIGEST]);
+    checkout.refusal(&["tag", "1.2.3"]);
+    assert_eq!(at_remote(&["rev-parse", "v1.2.3"]), first);
+    assert_eq!(
+        (
+            at_remote(&["rev-parse", "v1.3.0"]),
+            at_remote(&["rev-parse", "v1"])
+        ),
+        (next.clone(), next)
+    );
+}
+
+/// Two images of one binary each and the list of both, by the digest that the registry has.
+#[tokio::test]
+async fn the_image_is_for_two_architectures() {
+    let Some(engine) = Engine::find() else { return };
+    let checkout = Checkout::new();
+    let program = docker::program().await;
+    let program = program.to_str().unwrap();
+    // That it is no binary for the other architecture is not looked at: nothing runs while it is made.
+    let pairs = ["amd64", "arm64"].map(|arch| format!("{arch}={program}"));
+    checkout.ok(&["context", "context", &pairs[0], &pairs[1]]);
+    assert!(
+        checkout
+            .refusal(&["context", "context", "riscv64=x"])
+            .contains("expected amd64=BINARY")
+    );
+    let name = format!("{}/release/lastgood", engine.registry());
+    let script = root().join(".github/release/release.sh");
+    let mut push = command(script.to_str().unwrap(), checkout.dir.path());
+    push.args(["push", "context", &name, "1.2.3", "abc"]);
+    push.env("DOCKER_HOST", engine.host())
+        .env("DOCKER_CONFIG", engine.config())
+        .env("INSECURE_REGISTRY", "1");
+    let digest = tokio::task::spawn_blocking(move || finished(&push.output().unwrap()))
+        .await
+        .unwrap();
+    let pinned = format!("{name}@{digest}");
+    let list = engine
+        .docker(&["manifest", "inspect", "--insecure", &pinned])
+        .await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let platform = |of: &Value| {
+        (
+            of["platform"]["os"].clone(),
+            of["platform"]["architecture"].clone(),
+        )
+    };
+    let platforms: Vec<_> = list["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(platform)
+        .collect();
+    assert_eq!(
+        platforms,
+        [
+            ("linux".into(), "amd64".into()),
+            ("linux".into(), "arm64".into())
+        ]
+    );
+    engine
+        .docker(&["pull", "--quiet", "--platform", "linux/arm64", &pinned])
+        .await;
+    let image = engine.inspect(&pinned).await;
+    assert_eq!(image["Architecture"], "arm64");
+    assert_eq!(
+        image["Config"]["Labels"]["org.opencontainers.image.version"],
+        "1.2.3"
+    );
+}
+
+/// What people copy names this version, or the tag that its releases move.
+#[test]
+fn what_people_copy_names_the_release_that_there_is() {
+    let major = env!("CARGO_PKG_VERSION").split('.').next().unwrap();
+    let wanted = [
+        format!("v{major}"),
+        format!("v{}", env!("CARGO_PKG_VERSION")),
+    ];
+    let mut files = vec![root().join("README.md")];
+    for dir in ["docs", "docs/examples", "docs/targets"] {
+        let entries = fs::read_dir(root().join(dir)).unwrap();
+        files.extend(
+            entries
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.is_file()),
+        );
+    }
+    let mut seen = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for (_, after) in text
+            .match_indices("lastgood/lastgood@")
+            .map(|(at, found)| text.split_at(at + found.len()))
+        {
+            let reference: String = after
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '.')
+                .collect();
+            assert!(
+                wanted.contains(&reference),
+                "{}: {reference}, expected one of {wanted:?}",
+                file.display()
+            );
+            seen += 1;
+        }
+    }
+    assert!(2 <= seen, "{seen}");
+}
