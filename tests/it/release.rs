@@ -103,7 +103,8 @@ async fn the_archive_is_of_a_static_binary_and_always_the_same() {
     let name = format!("lastgood-1.2.3-{target}");
     let bytes = |out: &str| fs::read(checkout.path(&format!("{out}/{name}.tar.gz"))).unwrap();
     assert_eq!(bytes("one"), bytes("two"));
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&bytes("one")[..]));
+    let packed = bytes("one");
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed.as_slice()));
     let entries = archive.entries().unwrap().map(|entry| {
         let entry = entry.unwrap();
         (

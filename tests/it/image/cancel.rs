@@ -3,10 +3,10 @@
 
 use super::job::{Gone, Job, Left};
 use super::{image, rig, rollback};
-use crate::docker::Engine;
+use crate::docker::{App, Engine};
 use crate::rig::{Point, Probes, Rig, Running};
 use crate::world::{Fault, Route};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Holds the cancellation to its times.
 async fn stopped(rig: &Rig, job: &Job, running: Running) -> Left {
@@ -66,4 +66,30 @@ async fn while_the_service_is_judged() {
     running.reach(Point("watching", 1)).await;
     stopped(&rig, &job, running).await;
     assert_eq!(rig.holds(), "good");
+}
+
+/// The runner itself: without a program that listens, TERM comes after INT, then the client is killed, and the container
+/// lives on. The other tests would see it.
+#[tokio::test]
+async fn what_does_not_listen_outlives_the_client() {
+    let Some(engine) = Engine::find() else { return };
+    let deaf = engine.local(&App::new("v1").ignores_term()).await;
+    let workspace = tempfile::TempDir::new().unwrap();
+    let job = Job::new(&engine, &deaf, workspace.path());
+    let running = job.start();
+    let state = [
+        "inspect",
+        "--format",
+        "{{.State.Health.Status}}",
+        &job.container,
+    ];
+    let since = Instant::now();
+    while engine.try_docker(&state).await.as_deref() != Ok("healthy") {
+        assert!(since.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (how, took, left) = job.cancel(running).await;
+    assert_eq!((how, left.ended.code), (Gone::Killed, None));
+    assert!(Duration::from_secs(10) <= took, "{took:?}");
+    assert!(job.is_there().await);
 }
