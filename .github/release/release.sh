@@ -85,7 +85,7 @@ push() {
   local context=$1 name=$2 version=$3 revision=$4 arch listed=() digest
   is_version "$version"
   for arch in amd64 arm64; do
-    BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --quiet --platform "linux/$arch" --file Dockerfile.release --tag "$name:$version-$arch" \
+    BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --quiet --no-cache --platform "linux/$arch" --file Dockerfile.release --tag "$name:$version-$arch" \
       --build-arg "TARGETARCH=$arch" --build-arg "VERSION=$version" --build-arg "REVISION=$revision" "$context" >&2
     docker push --quiet "$name:$version-$arch" >&2
     digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$name:$version-$arch" | grep -F -m 1 "$name@")

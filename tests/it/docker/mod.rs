@@ -37,7 +37,7 @@ mod tests;
 pub use alone::Alone;
 pub use app::{App, Image};
 pub use program::compiled as program;
-pub use project::Project;
+pub use project::{Project, free_port};
 
 use crate::tools;
 use serde_json::Value;

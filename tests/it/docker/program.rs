@@ -59,6 +59,6 @@ pub async fn compiled() -> PathBuf {
 /// A short name for what was described or written.
 pub(super) fn digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    let short = digest.iter().take(6);
-    short.map(|byte| format!("{byte:02x}")).collect()
+    let first = digest.first_chunk().expect("32 bytes are more than 8");
+    format!("{:016x}", u64::from_be_bytes(*first))
 }
