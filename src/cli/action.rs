@@ -20,16 +20,27 @@ pub const KUBECONFIG_INPUT: &str = "kubeconfig";
 /// read them from the environment.
 pub const IDENTITY_INPUT: &str = "identity";
 pub const IDENTITY_PASSWORD_INPUT: &str = "identity-password";
+/// Where a Docker engine is, the text or the path of a private key for `ssh://`, and the lines of a `known_hosts` file about its host.
+/// Targets read them from the environment.
+pub const DOCKER_HOST_INPUT: &str = "docker-host";
+pub const SSH_KEY_INPUT: &str = "ssh-key";
+pub const SSH_KNOWN_HOSTS_INPUT: &str = "ssh-known-hosts";
+/// Credentials of registries: the text of a docker `config.json`. Targets read it from the environment.
+pub const REGISTRY_AUTH_INPUT: &str = "registry-auth";
 /// Which verb; `rollback` when it is not given.
 pub const VERB_INPUT: &str = "verb";
 
 /// Every input that never becomes an argument.
-const BESIDES_OPTIONS: [&str; 5] = [
+const BESIDES_OPTIONS: [&str; 9] = [
     VERB_INPUT,
     TOKEN_INPUT,
     KUBECONFIG_INPUT,
     IDENTITY_INPUT,
     IDENTITY_PASSWORD_INPUT,
+    DOCKER_HOST_INPUT,
+    SSH_KEY_INPUT,
+    SSH_KNOWN_HOSTS_INPUT,
+    REGISTRY_AUTH_INPUT,
 ];
 
 /// Options of which a comma is part of a value: their lists are by line alone.
@@ -63,6 +74,16 @@ pub fn identity(env: &Env) -> Option<&str> {
 /// The password of that key.
 pub fn identity_password(env: &Env) -> Option<&str> {
     input(env, IDENTITY_PASSWORD_INPUT)
+}
+
+/// The private key for `ssh://` that was given as an input: its text, or its path.
+pub fn ssh_key(env: &Env) -> Option<&str> {
+    input(env, SSH_KEY_INPUT)
+}
+
+/// The credentials of registries that were given as an input.
+pub fn registry_auth(env: &Env) -> Option<&str> {
+    input(env, REGISTRY_AUTH_INPUT)
 }
 
 /// The token that was given as an input.

@@ -134,7 +134,7 @@ pub struct TargetArgs {
     #[arg(
         long,
         value_name = "TARGET",
-        help = "Without config: directory:/srv/web, kubernetes:CONTEXT@NS/KIND/NAME, canister:ic@NAME"
+        help = "Without config: directory:/srv/web, compose:HOST@PROJECT, kubernetes:CONTEXT@NS/KIND/NAME, canister:ic@NAME"
     )]
     pub target: Vec<TargetArg>,
 }

@@ -73,10 +73,10 @@ impl FromStr for TargetArg {
     type Err = String;
 
     /// The settings of `directory` are its path, those of `kubernetes` a cluster and slots, those of `canister` a network and
-    /// canisters; those of any kind may be a JSON object.
+    /// canisters, those of `compose` an engine, a project and services; those of any kind may be a JSON object.
     fn from_str(text: &str) -> Result<Self, String> {
-        const EXPECTED: &str = "directory:PATH, kubernetes:CONTEXT@NAMESPACE/KIND/NAME, canister:NETWORK@NAME or \
-             KIND:{\"setting\": \"value\"}, with or without NAME= before it";
+        const EXPECTED: &str = "directory:PATH, compose:HOST@PROJECT, kubernetes:CONTEXT@NAMESPACE/KIND/NAME, \
+             canister:NETWORK@NAME or KIND:{\"setting\": \"value\"}, with or without NAME= before it";
         let (head, value) = text.split_once(':').ok_or(EXPECTED)?;
         let (name, kind) = match head.split_once('=') {
             Some((name, kind)) => (Some(name), kind),
@@ -101,6 +101,7 @@ impl FromStr for TargetArg {
                 "directory" => serde_json::Map::from_iter([("path".to_owned(), value.into())]),
                 "kubernetes" => cluster_and_slots(value)?,
                 "canister" => network_and_canisters(value)?,
+                "compose" => engine_and_services(value)?,
                 _ => {
                     return Err(format!(
                         "{kind}:{{…}} with the settings as a JSON object (only directory takes a plain path)"
@@ -179,6 +180,56 @@ fn network_and_canisters(text: &str) -> Result<serde_json::Map<String, serde_jso
         ("network".to_owned(), network.into()),
         ("canisters".to_owned(), canisters.into()),
     ]))
+}
+
+/// `[HOST@]PROJECT[/SERVICE[,SERVICE…]]`. `HOST` is an address in the form of `DOCKER_HOST`, or a context of Docker's client; it may hold
+/// any character, projects and services hold no `@`. Without it the engine is the one that Docker's client would ask.
+fn engine_and_services(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    const EXPECTED: &str = "compose:PROJECT or compose:HOST@PROJECT/SERVICE,SERVICE such as compose:ssh://deploy@web-1@shop/web,api";
+    let (host, rest) = match text.rsplit_once('@') {
+        Some(("", _)) => return Err(format!("{EXPECTED}: no @ without a host before it")),
+        Some((host, rest)) => (Some(host), rest),
+        None => (None, text),
+    };
+    let is_address = |text: &str| text.contains("://");
+    // `ssh://a@b`: whether b is the host or the project, nobody can tell.
+    let is_userless = |host: &str| host.starts_with("ssh://") && !host.contains('@');
+    if host.is_some_and(is_userless) {
+        return Err(format!(
+            "{EXPECTED}: user, host and project, with an @ between each"
+        ));
+    }
+    if is_address(rest) {
+        return Err(format!(
+            "{EXPECTED}: the project must be named, after the host and an @"
+        ));
+    }
+    let (project, services) = match rest.split_once('/') {
+        Some((project, services)) => (project, Some(services)),
+        None => (rest, None),
+    };
+    let is_name = |name: &str| {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        !name.is_empty() && name.chars().all(is_allowed)
+    };
+    let services: Vec<&str> = services
+        .into_iter()
+        .flat_map(|services| services.split(','))
+        .map(str::trim)
+        .collect();
+    if !is_name(project) || !services.iter().all(|service| is_name(service)) {
+        return Err(EXPECTED.to_owned());
+    }
+    let mut settings = serde_json::Map::new();
+    if let Some(host) = host {
+        let key = if is_address(host) { "host" } else { "context" };
+        settings.insert(key.to_owned(), host.into());
+    }
+    settings.insert("project".to_owned(), project.into());
+    if !services.is_empty() {
+        settings.insert("services".to_owned(), services.into());
+    }
+    Ok(settings)
 }
 
 /// `[SLOT=]NUMBER`.
@@ -320,6 +371,53 @@ mod tests {
             let expected = cluster_and_slots(wrong).unwrap_err();
             assert!(
                 expected.contains("shop/deployment/web"),
+                "{wrong}: {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_engine_and_its_services_are_said_in_one_word() {
+        let check = |text: &str, wanted: serde_json::Value| {
+            assert_eq!(
+                serde_json::Value::Object(engine_and_services(text).unwrap()),
+                wanted,
+                "{text}"
+            );
+        };
+        check("shop", serde_json::json!({"project": "shop"}));
+        check(
+            "shop/web, api",
+            serde_json::json!({"project": "shop", "services": ["web", "api"]}),
+        );
+        check(
+            "ssh://deploy@web-1:2222/run/docker.sock@shop/web",
+            serde_json::json!({
+                "host": "ssh://deploy@web-1:2222/run/docker.sock", "project": "shop", "services": ["web"],
+            }),
+        );
+        check(
+            "unix:///var/run/docker.sock@shop",
+            serde_json::json!({"host": "unix:///var/run/docker.sock", "project": "shop"}),
+        );
+        check(
+            "me@prod@shop",
+            serde_json::json!({"context": "me@prod", "project": "shop"}),
+        );
+        for wrong in [
+            "@shop",
+            "prod@",
+            "prod@shop/",
+            "prod@shop/web,",
+            "prod@/web",
+            "a b",
+            "ssh://deploy@web-1",
+            "ssh://web-1",
+            "tcp://web-1:2376",
+        ] {
+            let expected = engine_and_services(wrong).unwrap_err();
+            assert!(
+                expected.starts_with("compose:PROJECT or"),
                 "{wrong}: {expected}"
             );
         }

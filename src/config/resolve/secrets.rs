@@ -10,6 +10,10 @@ use serde_json::Value;
 /// Settings of targets that name an environment variable which holds a secret.
 const NAMED_BY: [&str; 3] = ["kubeconfig-from", "token-from", "registry-auth-from"];
 
+/// Settings of targets that name an environment variable which holds a private key, and the password of one.
+const KEYS_NAMED_BY: [&str; 3] = ["identity-from", "ssh-key-from", "tls-key-from"];
+const PASSWORDS_NAMED_BY: [&str; 2] = ["identity-password-from", "ssh-key-password-from"];
+
 /// Where workflows keep the private key of an identity, also when no setting names it.
 const USUAL_IDENTITY: &str = "DFX_IDENTITY_PEM";
 
@@ -56,7 +60,8 @@ pub(super) fn all(env: &Env, token: Option<&Secret>, environment: &Environment) 
         .filter_map(|name| env.get(name.as_str()?));
     // A path of one line is no secret.
     let typed = action::kubeconfig(env).filter(|text| text.contains('\n') || text.contains('{'));
-    for text in typed.into_iter().chain(named) {
+    let typed = typed.into_iter().chain(action::registry_auth(env));
+    for text in typed.chain(named) {
         for part in parts(text) {
             let secret = Secret::new(part);
             if !secrets.contains(&secret) {
@@ -64,7 +69,7 @@ pub(super) fn all(env: &Env, token: Option<&Secret>, environment: &Environment) 
             }
         }
     }
-    for part in of_identities(env, environment) {
+    for part in of_keys(env, environment) {
         let secret = Secret::new(part);
         if !secrets.contains(&secret) {
             secrets.push(secret);
@@ -74,15 +79,18 @@ pub(super) fn all(env: &Env, token: Option<&Secret>, environment: &Environment) 
 }
 
 /// Private keys line by line, and their passwords whole.
-fn of_identities(env: &Env, environment: &Environment) -> Vec<String> {
+fn of_keys(env: &Env, environment: &Environment) -> Vec<String> {
     let named = |key: &'static str| {
         let settings = environment.targets.iter();
         settings.filter_map(move |target| env.get(target.settings.get(key)?.as_str()?))
     };
     let is_key = |text: &&str| text.contains('\n') || text.contains("-----");
-    let typed = action::identity(env).filter(is_key);
+    let typed = [action::identity(env), action::ssh_key(env)];
+    let typed = typed.into_iter().flatten().filter(is_key);
     let mut parts = Vec::new();
-    for text in named("identity-from")
+    for text in KEYS_NAMED_BY
+        .into_iter()
+        .flat_map(named)
         .chain(typed)
         .chain(env.get(USUAL_IDENTITY))
     {
@@ -90,8 +98,8 @@ fn of_identities(env: &Env, environment: &Environment) -> Vec<String> {
         lines(text, &mut parts);
         lines(&text.replace("\\r", "").replace("\\n", "\n"), &mut parts);
     }
-    let passwords = named("identity-password-from").chain(action::identity_password(env));
-    for password in passwords {
+    let passwords = PASSWORDS_NAMED_BY.into_iter().flat_map(named);
+    for password in passwords.chain(action::identity_password(env)) {
         lines(password, &mut parts);
     }
     parts
@@ -121,6 +129,9 @@ fn inside(value: &Value, is_secret: bool, depth: usize, parts: &mut Vec<String>)
         Value::Object(fields) if depth < DEPTH_MAX => {
             for (key, field) in fields {
                 let is_secret = SECRET_KEYS.contains(&key.as_str());
+                if key == "auth" {
+                    parts.extend(field.as_str().and_then(encoded_password));
+                }
                 inside(field, is_secret, depth + 1, parts);
             }
         }
@@ -136,6 +147,17 @@ fn inside(value: &Value, is_secret: bool, depth: usize, parts: &mut Vec<String>)
         | Value::Bool(_)
         | Value::Number(_) => (),
     }
+}
+
+/// Docker keeps `user:password` in base64: whoever decodes it shows the password.
+fn encoded_password(auth: &str) -> Option<String> {
+    use base64::Engine as _;
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(auth.trim())
+        .ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (_, password) = text.split_once(':')?;
+    Some(password.to_owned()).filter(|password| !password.is_empty())
 }
 
 /// A text of one line is taken whole, however short; of several, those that are long enough.
@@ -187,7 +209,7 @@ mod tests {
     fn of_registry_credentials_only_the_credentials_are_secret() {
         check(
             r#"{"auths": {"ghcr.io": {"auth": "Ym90OnB3"}, "quay.io": {"username": "bot", "password": "pw12"}}}"#,
-            &["Ym90OnB3", "pw12"],
+            &["pw", "Ym90OnB3", "pw12"],
         );
     }
 
