@@ -2,13 +2,14 @@
 //! before".
 
 use super::image::name;
-use super::observe::{self, Look, standing};
-use super::{Compose, image};
+use super::observe::{self, standing};
+use super::{Compose, image, swarm};
 use crate::model::payload::Measured;
 use crate::model::release::Pin;
 use crate::model::state::{Revision, Slot, Wanted};
 use crate::targets::images_file::{ImagesFile, Noun, digest};
 use crate::targets::{ReleaseFacts, TargetError};
+use indexmap::IndexMap;
 use std::collections::BTreeMap;
 
 /// What a file of images names images for.
@@ -37,18 +38,16 @@ pub(super) async fn wanted(
                     .to_owned(),
         });
     }
-    let look = observe::look(compose, compose.engine().await?).await?;
+    let there = there(compose).await?;
     let mut wanted = Wanted::new();
-    let mut left_out = absent(compose, facts, &look);
-    for slot in compose.known() {
-        let Some(service) = look.service(&slot) else {
-            continue;
-        };
+    let mut left_out = absent(compose, facts, &there);
+    for (slot, service) in &there {
+        let slot = slot.clone();
         let chosen = match facts.pin(&slot) {
             Some(pin) => Some(recorded(&slot, pin)?),
             None => file
                 .as_ref()
-                .map(|file| named(file, &slot, &look))
+                .map(|file| named(file, &slot, service))
                 .transpose()?
                 .flatten(),
         };
@@ -57,7 +56,7 @@ pub(super) async fn wanted(
             None => {
                 left_out.insert(slot, "the release says nothing of it".to_owned());
             }
-            Some(_) if look.is_done(service) && !is_named => {
+            Some(_) if service.is_done && !is_named => {
                 left_out.insert(slot, DONE.to_owned());
             }
             Some(Chosen { revision, names }) => {
@@ -70,17 +69,60 @@ pub(super) async fn wanted(
         }
     }
     if wanted.is_empty() {
-        return Err(nothing(compose, facts, file.as_ref(), &look));
+        return Err(nothing(compose, facts, file.as_ref(), &there));
     }
     compose.memory.keep_left_out(left_out);
     Ok(wanted)
+}
+
+/// A service as it is now.
+#[derive(Debug, Default)]
+struct Standing {
+    /// The image as it was asked for; empty when nothing of it is there.
+    image: String,
+    /// It ended well by itself, as a job does.
+    is_done: bool,
+}
+
+/// Every service that there is, in the order of changes.
+async fn there(compose: &Compose) -> Result<IndexMap<Slot, Standing>, TargetError> {
+    if compose.settings.stack.is_some() {
+        let running = swarm::running(compose).await?;
+        let standing = running.into_iter().map(|(slot, running)| {
+            let image = running.reference;
+            (
+                slot,
+                Standing {
+                    image,
+                    is_done: false,
+                },
+            )
+        });
+        return Ok(standing.collect());
+    }
+    let look = observe::look(compose, compose.engine().await?).await?;
+    let known = compose.known().into_iter();
+    let found = known.filter_map(|slot| {
+        let service = look.service(&slot)?;
+        let first = standing(service).first();
+        let image = first
+            .map(|replica| replica.image.clone())
+            .unwrap_or_default();
+        let is_done = look.is_done(service);
+        Some((slot, Standing { image, is_done }))
+    });
+    Ok(found.collect())
 }
 
 /// Why a job is left alone.
 const DONE: &str = "it has ended well by itself, as a job does, and another image would run it again; name it in `services` to have it put back too";
 
 /// Services of this project that the release names and the engine has no container of.
-fn absent(compose: &Compose, facts: &ReleaseFacts<'_>, look: &Look) -> BTreeMap<Slot, String> {
+fn absent(
+    compose: &Compose,
+    facts: &ReleaseFacts<'_>,
+    there: &IndexMap<Slot, Standing>,
+) -> BTreeMap<Slot, String> {
     let slots = facts
         .manifest
         .into_iter()
@@ -93,7 +135,7 @@ fn absent(compose: &Compose, facts: &ReleaseFacts<'_>, look: &Look) -> BTreeMap<
         project.is_some() && project == compose.settings.project.as_deref()
     };
     slots
-        .filter(|(slot, pin)| is_ours(pin) && look.service(slot).is_none())
+        .filter(|(slot, pin)| is_ours(pin) && !there.contains_key(*slot))
         .filter(|(slot, _)| compose.has_service(&slot.0))
         .map(|(slot, _)| {
             let why = "the release names it, and the project has no container of it: docker compose up -d brings it up";
@@ -137,11 +179,13 @@ fn recorded(slot: &Slot, pin: &Pin) -> Result<Chosen, TargetError> {
 ///
 /// # Errors
 /// `BadRelease` when the file names several images for it.
-fn named(file: &ImagesFile, slot: &Slot, look: &Look) -> Result<Option<Chosen>, TargetError> {
-    let service = look.service(slot);
-    let running = service.and_then(|service| standing(service).first());
+fn named(
+    file: &ImagesFile,
+    slot: &Slot,
+    service: &Standing,
+) -> Result<Option<Chosen>, TargetError> {
     let is_same = |image: &&String| {
-        running.is_some_and(|replica| name::is_same_repository(image, &replica.image))
+        !service.image.is_empty() && name::is_same_repository(image, &service.image)
     };
     let found: Vec<&String> = match (file.slots.get(&slot.0), file.named.get(&slot.0)) {
         (Some(of_slot), _) => of_slot.values().collect(),
@@ -170,9 +214,12 @@ fn nothing(
     compose: &Compose,
     facts: &ReleaseFacts<'_>,
     file: Option<&ImagesFile>,
-    look: &Look,
+    there: &IndexMap<Slot, Standing>,
 ) -> TargetError {
-    let project = compose.settings.project.as_deref().unwrap_or_default();
+    let (of, project) = match (&compose.settings.project, &compose.settings.stack) {
+        (Some(project), _) => ("project", project.as_str()),
+        (None, stack) => ("stack", stack.as_deref().unwrap_or_default()),
+    };
     let of_release = facts
         .manifest
         .into_iter()
@@ -186,17 +233,17 @@ fn nothing(
         [] => "no service".to_owned(),
         named => named.join(", "),
     };
-    let there: Vec<&str> = look.project.keys().map(String::as_str).collect();
-    let only_done = look.project.values().all(|service| look.is_done(service));
+    let only_done = there.values().all(|service| service.is_done);
+    let there: Vec<&str> = there.keys().map(|slot| slot.0.as_str()).collect();
     if only_done {
         return TargetError::BadRelease {
-            what: format!("every service of project {project} has ended by itself, as jobs do"),
+            what: format!("every service of {of} {project} has ended by itself, as jobs do"),
             next: "name those that are to be put back in `services`".to_owned(),
         };
     }
     TargetError::BadRelease {
         what: format!(
-            "the release names {named}, and nothing of project {project}, which has {}",
+            "the release names {named}, and nothing of {of} {project}, which has {}",
             there.join(", ")
         ),
         next: "name a release that was recorded with this target: --run-id".to_owned(),
@@ -249,24 +296,14 @@ mod tests {
 
     #[test]
     fn a_file_names_services_or_repositories() {
-        let raw = json!({
-            "Id": "1", "Name": "/shop-web-1", "Image": d('0'), "State": {},
-            "Config": {"Image": "shop/web:2", "Labels": {"com.docker.compose.service": "web"}},
-        });
-        let replica = super::super::project::Replica::read(raw).unwrap();
-        let mut look = Look {
-            project: BTreeMap::new(),
-            images: BTreeMap::new(),
+        let service = Standing {
+            image: "shop/web:2".to_owned(),
+            is_done: false,
         };
-        look.project
-            .entry("web".to_owned())
-            .or_default()
-            .replicas
-            .push(replica);
         let web = Slot("web".to_owned());
         let of = |text: String| {
             let file = ImagesFile::parse(&text, SERVICE)?;
-            Ok::<_, TargetError>(named(&file, &web, &look)?.map(|chosen| chosen.revision.0))
+            Ok::<_, TargetError>(named(&file, &web, &service)?.map(|chosen| chosen.revision.0))
         };
         assert_eq!(
             of(format!("web=other/name@{}", d('a'))).unwrap(),

@@ -98,7 +98,11 @@ impl Target for Compose {
     }
 
     async fn protect(&self, pins: &IndexMap<Slot, Pin>) -> Result<Vec<String>, TargetError> {
-        record::protect(self, pins).await
+        match self.settings.stack {
+            // What a stack runs is in a registry.
+            Some(_) => Ok(Vec::new()),
+            None => record::protect(self, pins).await,
+        }
     }
 
     async fn hazards(
