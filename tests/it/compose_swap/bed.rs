@@ -195,12 +195,16 @@ impl Project {
 
     /// One change, on the engine itself.
     pub(super) async fn apply(&self, change: Change) -> Result<(), TargetError> {
-        self.apply_at(change, &self.engine.socket).await
+        self.apply_at(change, self.engine.socket.clone()).await
     }
 
     /// One change, by way of another socket.
-    pub(super) async fn apply_at(&self, change: Change, socket: &Path) -> Result<(), TargetError> {
-        let target = self.target(socket);
+    pub(super) async fn apply_at(
+        &self,
+        change: Change,
+        socket: PathBuf,
+    ) -> Result<(), TargetError> {
+        let target = self.target(&socket);
         let plan = Plan {
             before: State::new(),
             changes: vec![change],

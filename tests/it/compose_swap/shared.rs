@@ -62,7 +62,7 @@ async fn a_namespace_is_never_lost_whatever_fails() {
     for at in 1..=20 {
         let proxy = Proxy::start(&engine.socket, at, Mischief::Refused);
         let applied = project
-            .apply_at(project.install("web", from, to), &proxy.socket())
+            .apply_at(project.install("web", from, to), proxy.socket())
             .await;
         if proxy.calls() < at {
             applied.unwrap();

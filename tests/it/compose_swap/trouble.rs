@@ -19,7 +19,7 @@ async fn every_call_fails_once(mischief: Mischief) {
     for at in 1..=CALLS_MAX {
         let proxy = Proxy::start(&engine.socket, at, mischief);
         let applied = project
-            .apply_at(project.install("web", from, to), &proxy.socket())
+            .apply_at(project.install("web", from, to), proxy.socket())
             .await;
         if proxy.calls() < at {
             // There was no such call: all of them have failed once.

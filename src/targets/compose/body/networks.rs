@@ -59,8 +59,7 @@ pub(super) fn of(container: &Value, warnings: &mut Vec<String>) -> Vec<Network> 
 fn given(name: &str, endpoint: &Value, id: &str) -> Map<String, Value> {
     let mut given = Map::new();
     for key in GIVEN {
-        let value = endpoint.get(*key).filter(|value| !is_empty(value));
-        if let Some(value) = value {
+        if let Some(value) = endpoint.get(*key) {
             given.insert((*key).to_owned(), value.clone());
         }
     }
@@ -75,7 +74,8 @@ fn given(name: &str, endpoint: &Value, id: &str) -> Map<String, Value> {
     if name == "bridge" {
         given.remove("Aliases");
     }
-    given.retain(|_, value| !is_empty(value));
+    // Compose says also that it asks for no address, and is taken at its word.
+    given.retain(|key, value| !is_empty(value) || (key == "IPAMConfig" && value.is_object()));
     given
 }
 

@@ -294,7 +294,7 @@ fn networks_keep_names_and_addresses() {
         "IPAMConfig": {"IPv4Address": "172.31.77.10", "IPv6Address": "fd00::10"}, "Links": ["shop-db-1:db"],
         "Aliases": ["shop-web-1", "web", "api"], "DriverOpts": {"a": "b"}, "GwPriority": 7
     });
-    let front = json!({"Aliases": ["shop-web-1", "web"]});
+    let front = json!({"IPAMConfig": {}, "Aliases": ["shop-web-1", "web"]});
     let body = described(&container(), Some(&of_image()), (1, 41));
     let named = &body.create["NetworkingConfig"]["EndpointsConfig"];
     assert_eq!(*named, json!({"shop_back": back}));

@@ -64,7 +64,6 @@ async fn install(
         settle::settle_all(site, &service, Some(to)).await?;
         service = site.service().await?;
     }
-    let image = fetched?;
     if service.replicas.is_empty() {
         return Err(TargetError::Refused {
             what: format!("{slot} has no container whose configuration could be taken over"),
@@ -72,6 +71,7 @@ async fn install(
             next: format!("create one first: docker compose up -d {slot}"),
         });
     }
+    let image = fetched?;
     for replica in &service.replicas {
         hurdles::check(replica, site.compose.settings.order)?;
         if !left.contains(&replica.image_id) {
