@@ -7,6 +7,7 @@ use crate::model::sighting::{Sighting, Symptom};
 use crate::model::state::{Revision, Slot};
 use crate::model::verdict::Severity;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 #[cfg(test)]
@@ -301,15 +302,14 @@ impl Standing {
             };
             lasting.iter().filter(has).count()
         };
-        let mut text = format!("{} of {} containers run", run.count(), lasting.len());
-        for (count, word) in [
+        let counts = [
             (of(HealthStatus::Healthy), "healthy"),
             (of(HealthStatus::Starting), "starting"),
             (of(HealthStatus::Unhealthy), "unhealthy"),
-        ] {
-            if 0 < count {
-                text.push_str(&format!(", {count} {word}"));
-            }
+        ];
+        let mut text = format!("{} of {} containers run", run.count(), lasting.len());
+        for (count, word) in counts.iter().filter(|(count, _)| 0 < *count) {
+            write!(text, ", {count} {word}").expect("a string takes all");
         }
         text
     }

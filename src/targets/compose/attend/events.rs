@@ -70,14 +70,12 @@ impl Events {
     /// Waits for the next event, for ever when there is none. Nothing is lost when the waiting is given up.
     pub(super) async fn next(&mut self, engine: &Engine) {
         loop {
-            let stream = match &mut self.stream {
-                Some(stream) => stream,
-                None => {
-                    sleep_until(self.not_before).await;
-                    let asked = self.asked();
-                    let events = engine.clone().api().events(Some(asked)).boxed();
-                    self.stream.insert(events)
-                }
+            let stream = if let Some(stream) = &mut self.stream {
+                stream
+            } else {
+                sleep_until(self.not_before).await;
+                let asked = self.asked();
+                self.stream.insert(engine.api().events(Some(asked)).boxed())
             };
             match stream.next().await {
                 Some(Ok(event)) => {

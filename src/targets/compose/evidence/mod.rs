@@ -124,7 +124,7 @@ fn finish(
                 room = left;
                 all.push((name, text));
             }
-            None => left_out.push_str(&format!("{name}: no room left\n")),
+            None => left_out.extend([&name, ": no room left\n"]),
         }
     }
     if !left_out.is_empty() {
