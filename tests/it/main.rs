@@ -17,6 +17,7 @@ mod compose_images;
 mod compose_swap;
 mod compose_swarm;
 mod compose_watch;
+mod compose_engine;
 mod config;
 mod demo_service;
 mod e2e;

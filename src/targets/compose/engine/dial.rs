@@ -48,6 +48,7 @@ enum Door {
 #[derive(Debug, Clone)]
 pub(super) struct Dial {
     at: Arc<str>,
+    from: Arc<str>,
     door: Arc<Door>,
 }
 
@@ -56,7 +57,7 @@ impl Dial {
     pub(super) fn new(settings: &Settings, base: &Base) -> Result<Self, TargetError> {
         let Address {
             at,
-            from: _,
+            from,
             way,
             context,
         } = address::find(settings, base, tls::is_asked_for(settings, base))?;
@@ -84,12 +85,18 @@ impl Dial {
         };
         Ok(Self {
             at: at.into(),
+            from: from.into(),
             door: Arc::new(door),
         })
     }
 
     pub(super) fn at(&self) -> &str {
         &self.at
+    }
+
+    /// Who says that it is there, in words.
+    pub(super) fn from(&self) -> &str {
+        &self.from
     }
 }
 

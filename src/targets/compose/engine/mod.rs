@@ -87,6 +87,7 @@ impl Engine {
     pub(super) async fn open(settings: &Settings, base: &Base) -> Result<Self, TargetError> {
         let dial = Dial::new(settings, base)?;
         let at = dial.at().to_owned();
+        let place = format!("{at} ({})", dial.from());
         let agent = HeaderValue::from_str(&base.net.user_agent)
             .unwrap_or_else(|_not_ascii| HeaderValue::from_static("lastgood"));
         let wire = Client::builder(TokioExecutor::new())
@@ -96,14 +97,14 @@ impl Engine {
             // right for a change is not for a connection pool to say.
             .retry_canceled_requests(false)
             .build(dial);
-        let version = version::agree(&wire, &agent, &at).await?;
+        let version = version::agree(&wire, &agent, &place).await?;
         let docker = Docker::connect_with_custom_transport(
             transport(wire.clone(), agent.clone()),
             Some("http://docker"),
             ANSWER_MAX.as_secs(),
             &version,
         )
-        .map_err(|error| EngineError::from(error).reading(&at))?;
+        .map_err(|error| EngineError::from(error).reading(&place))?;
         Ok(Self {
             wire,
             docker,

@@ -286,7 +286,8 @@ pub(super) fn refusal(error: &Error) -> Option<Unconnected> {
 
 fn certificate(wrong: &CertificateError) -> (String, &'static str) {
     let (what, next) = match wrong {
-        CertificateError::UnknownIssuer => (
+        // A bad signature: an authority of the same name that was made anew.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             "the engine's certificate is signed by nobody who is trusted here",
             "give the authority that signed it: ca.pem in tls-dir, or tls-ca-from",
         ),

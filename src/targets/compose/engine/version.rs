@@ -16,7 +16,7 @@ const FIRST_ANSWER_MAX: Duration = Duration::from_secs(90);
 /// The oldest API that is spoken: that of engine 20.10.
 const OLDEST: (usize, usize) = (1, 41);
 
-/// Asks which version the engine speaks. It is asked without naming one: an engine refuses those that it does not know.
+/// Asks which version the engine speaks. `at`: where it is and who says so. It is asked without naming one: an engine refuses those that it does not know.
 pub(super) async fn agree(
     wire: &Client<Dial, Body>,
     agent: &HeaderValue,

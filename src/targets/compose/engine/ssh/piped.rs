@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -18,6 +19,9 @@ const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// How much of what a program complains is kept.
 const COMPLAINT_BYTES_MAX: usize = 4 << 10;
+
+/// How long a program has, after its last byte, to say how it ended.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 
 /// Why a channel ended without having been asked to.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -106,8 +110,16 @@ async fn carry(
 ) {
     let mut complaint = Vec::new();
     let mut status = None;
+    let mut is_at_end = false;
     let ended = loop {
-        match read.wait().await {
+        let next = match is_at_end {
+            false => read.wait().await,
+            true => match tokio::time::timeout(LAST_WORDS_MAX, read.wait()).await {
+                Ok(next) => next,
+                Err(_elapsed) => return,
+            },
+        };
+        match next {
             Some(ChannelMsg::Data { data }) => {
                 let before = waiting.fetch_add(data.len(), Ordering::SeqCst);
                 if WAITING_BYTES_MAX < before {
@@ -126,14 +138,14 @@ async fn carry(
                 complaint.extend_from_slice(b"the host refuses to start it");
                 break ended(status, &complaint);
             }
-            // The other side said all it had to say.
-            Some(ChannelMsg::Close) if matches!(status, None | Some(0)) && complaint.is_empty() => {
-                return;
-            }
+            // After its last byte a program still says how it ended; a socket says nothing, and waits for us to close.
+            Some(ChannelMsg::Eof) => is_at_end = true,
+            Some(ChannelMsg::Close) if status == Some(0) => return,
+            Some(ChannelMsg::Close) if status.is_none() && complaint.is_empty() => return,
             Some(ChannelMsg::Close) => break ended(status, &complaint),
+            None if is_at_end => return,
             // No Close came before: the session is gone.
             None => break Ended::Session,
-            // After its last byte a program still says how it ended.
             Some(_) => (),
         }
     };

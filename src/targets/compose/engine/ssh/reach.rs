@@ -6,7 +6,6 @@ use super::super::error::Unconnected;
 use super::Place;
 use super::piped::{Count, Ended, Piped};
 use super::session::Checker;
-use russh::ChannelOpenFailure;
 use russh::client::Handle;
 use std::io;
 use std::sync::Arc;
@@ -38,7 +37,7 @@ enum Failed {
 }
 
 /// Asked of the engine over the first connection; it has no body, so that the connection can be used further.
-const QUESTION: &str = "HEAD /_ping HTTP/1.1\r\nHost: docker\r\n\r\n";
+const QUESTION: &str = "HEAD /_ping HTTP/1.1\r\nHost: docker\r\nUser-Agent: lastgood\r\n\r\n";
 
 /// The head of an answer has a few hundred bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -123,17 +122,11 @@ async fn socket(handle: &Handle<Checker>, count: Count, place: &Place) -> Result
     let channel = handle.channel_open_direct_streamlocal(path).await;
     match channel {
         Ok(channel) => Ok(Piped::new(channel, count)),
-        Err(russh::Error::ChannelOpenFailure(
-            ChannelOpenFailure::AdministrativelyProhibited | ChannelOpenFailure::UnknownChannelType,
-        )) => Err(Failed::Other(Unconnected::refused(
-            format!("{host} lets nobody reach a socket over ssh"),
-            format!(
-                "install the docker client on {host}, or allow it: `AllowStreamLocalForwarding yes` in its sshd_config"
-            ),
-        ))),
+        // sshd gives one answer to all of these.
         Err(russh::Error::ChannelOpenFailure(_)) => Err(Failed::Other(Unconnected::refused(
             format!(
-                "{user} cannot open {path} on {host}: no engine listens there, or {user} may not ask it"
+                "{user} cannot open {path} on {host}: no engine listens there, {user} may not ask it, or sshd_config has \
+                 `AllowStreamLocalForwarding no`"
             ),
             format!(
                 "start Docker on {host}; if it runs, add {user} to the group docker there: `sudo usermod -aG docker {user}`"

@@ -1,0 +1,89 @@
+//! An engine that only says who it is and what it speaks.
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixListener;
+use tokio::task::JoinHandle;
+
+/// Who it says it is.
+pub(super) const NAME: &str = "web-1";
+pub(super) const VERSION: &str =
+    r#"{"Version": "28.0.1", "ApiVersion": "1.48", "MinAPIVersion": "1.24"}"#;
+
+/// A double at a socket, for as long as it is held.
+pub(super) struct Double {
+    pub(super) socket: PathBuf,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Double {
+    pub(super) fn at(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+}
+
+pub(super) fn start(dir: &Path) -> Double {
+    answering(dir, VERSION)
+}
+
+/// A double whose answer to `/version` is this text.
+pub(super) fn answering(dir: &Path, version: &'static str) -> Double {
+    let socket = dir.join("docker.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            drop(tokio::spawn(serve(stream, version)));
+        }
+    });
+    Double { socket, task }
+}
+
+/// Answers on one connection.
+pub(super) async fn serve<S>(stream: S, version: &'static str)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| async move {
+        assert!(
+            request.headers().contains_key("user-agent"),
+            "nobody asks an engine without saying who asks: {request:?}"
+        );
+        Ok::<_, Infallible>(answer(request.uri().path(), version))
+    });
+    // Err: the other side went away, as some tests mean it to.
+    drop(
+        http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .await,
+    );
+}
+
+fn answer(path: &str, version: &'static str) -> Response<Full<Bytes>> {
+    let body = match path {
+        "/_ping" => "OK".to_owned(),
+        "/version" => version.to_owned(),
+        "/v1.48/info" => format!(
+            r#"{{"ID": "7TRN:IPZB", "Name": "{NAME}", "Swarm": {{"LocalNodeState": "inactive"}}}}"#
+        ),
+        other => {
+            let text = format!(r#"{{"message": "page not found: {other}"}}"#);
+            let mut absent = Response::new(Full::from(text));
+            *absent.status_mut() = hyper::StatusCode::NOT_FOUND;
+            return absent;
+        }
+    };
+    Response::new(Full::from(body))
+}
