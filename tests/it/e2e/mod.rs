@@ -4,6 +4,7 @@
 
 mod canister;
 mod command_target;
+mod compose;
 mod deploys;
 mod guards;
 mod kubernetes;
