@@ -78,11 +78,10 @@ fn listed(names: &BTreeSet<String>) -> String {
 
 /// Its name and where it is.
 pub(super) async fn called(engine: &Engine) -> String {
-    let info = engine.get("/info").await.unwrap_or_default();
     let at = engine.at();
-    match info.get("Name").and_then(serde_json::Value::as_str) {
-        Some(name) => format!("engine {name} ({at})"),
-        None => format!("the engine at {at}"),
+    match engine.info().await {
+        Ok(info) if !info.name.is_empty() => format!("engine {} ({at})", info.name),
+        Ok(_) | Err(_) => format!("the engine at {at}"),
     }
 }
 

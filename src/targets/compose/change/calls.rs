@@ -7,9 +7,6 @@ use bollard::query_parameters::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What the engine needs to stop a container beyond the grace that the container has.
-const STOP_MARGIN: Duration = Duration::from_secs(60);
-
 /// What the engine says of a container; `None`: there is no such container.
 pub(super) async fn inspect(engine: &Engine, id: &str) -> Result<Option<Value>, EngineError> {
     match engine.get(&format!("/containers/{id}/json")).await {
@@ -62,8 +59,10 @@ pub(super) async fn stop(engine: &Engine, id: &str, grace: Duration) -> Result<(
         t: Some(whole_seconds(grace)),
         ..StopContainerOptions::default()
     };
-    let patient = engine.api().clone().with_timeout(grace + STOP_MARGIN);
-    Ok(patient.stop_container(id, Some(options)).await?)
+    Ok(engine
+        .patient(grace)
+        .stop_container(id, Some(options))
+        .await?)
 }
 
 /// Ends it at once.
@@ -81,8 +80,10 @@ pub(super) async fn restart(engine: &Engine, id: &str, grace: Duration) -> Resul
         t: Some(whole_seconds(grace)),
         ..RestartContainerOptions::default()
     };
-    let patient = engine.api().clone().with_timeout(grace + STOP_MARGIN);
-    Ok(patient.restart_container(id, Some(options)).await?)
+    Ok(engine
+        .patient(grace)
+        .restart_container(id, Some(options))
+        .await?)
 }
 
 /// Never with its volumes. Also fine when it is gone.

@@ -169,14 +169,3 @@ pub(super) async fn answers_to(
     let raw = local::inspect(engine, image_id).await?;
     Ok(raw.is_some_and(|raw| answers(image_id, &raw, revision)))
 }
-
-/// The revision of an image, as `reference` (the image as a container names it) means it.
-pub(super) async fn revision(
-    engine: &Engine,
-    image_id: &str,
-    reference: &str,
-) -> Result<Revision, TargetError> {
-    let raw = local::inspect(engine, image_id).await?;
-    let known = raw.as_ref().map(local::entries).unwrap_or_default();
-    Ok(name::canonical(image_id, &known, reference))
-}

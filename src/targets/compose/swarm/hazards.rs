@@ -111,9 +111,9 @@ async fn is_on_the_only_node(compose: &Compose, image: &str) -> bool {
     let Ok(engine) = compose.engine().await else {
         return false;
     };
-    let Ok(info) = engine.get("/info").await else {
+    let Ok(info) = engine.info().await else {
         return false;
     };
-    let nodes = info.pointer("/Swarm/Nodes").and_then(Value::as_u64);
+    let nodes = info.raw.pointer("/Swarm/Nodes").and_then(Value::as_u64);
     nodes == Some(1) && engine.get(&format!("/images/{image}/json")).await.is_ok()
 }

@@ -11,24 +11,23 @@ use serde_json::Value;
 /// `Refused` when it is none.
 pub(in crate::targets::compose) async fn guard(compose: &Compose) -> Result<(), TargetError> {
     let engine = compose.engine().await?;
-    let info = engine.get("/info").await;
+    let info = engine.info().await;
     let info = info.map_err(|error| error.reading("the state of the swarm"))?;
-    let swarm = |key: &str| info.pointer(&format!("/Swarm/{key}"));
+    let swarm = |key: &str| info.raw.pointer(&format!("/Swarm/{key}"));
     if swarm("ControlAvailable").and_then(Value::as_bool) == Some(true) {
         return Ok(());
     }
-    let state = swarm("LocalNodeState").and_then(Value::as_str);
-    let (found, next) = match state {
-        Some("active") => (
+    let (found, next) = match info.swarm.as_str() {
+        "active" => (
             "is a worker of its swarm".to_owned(),
             "name a manager in `host`: `docker node ls` on one shows them all",
         ),
-        Some("inactive") => (
+        "inactive" => (
             "is in no swarm".to_owned(),
             "name a manager in `host`; for services of docker compose set `project` in place of `stack`",
         ),
         other => (
-            format!("is in a swarm that is {}", other.unwrap_or("unknown to it")),
+            format!("is in a swarm that is {other}"),
             "bring the swarm back first: `docker info` on that host says what is wrong",
         ),
     };

@@ -50,10 +50,7 @@ async fn a_deploy_that_ends_again_and_again() {
     let crash = App::new("v4").exits_after_ms(300);
     let crash = engine.push(&crash, "shop/web", "v4-crash").await;
     let always = "    restart: always\n";
-    let shop = Shop::of(engine, "crashing", |port| {
-        web(&good.pinned(), port, always)
-    })
-    .await;
+    let shop = Shop::of(engine, "crashing", |port| web(&good.pinned(), port, always)).await;
     shop.record(11).await;
     let yaml = web(&crash.pinned(), shop.project.port, always);
     shop.project.rewrite(&yaml);

@@ -33,10 +33,16 @@ async fn put_back_once_and_then_already_good() {
     let good = v1(&shop.engine).await;
     shop.record(11).await;
     shop.put_bad().await;
-    let out = shop.run(&["rollback", "--reason", "the shop is down"]).await;
+    let out = shop
+        .run(&["rollback", "--reason", "the shop is down"])
+        .await;
     out.ended(0, "restored");
     shop.serves(&good, "v1").await;
-    assert!(out.report().contains("the shop is down"), "{}", out.report());
+    assert!(
+        out.report().contains("the shop is down"),
+        "{}",
+        out.report()
+    );
     let id = shop.id().await;
     let again = shop.run(&["rollback"]).await;
     again.ended(0, "already-good");

@@ -121,8 +121,7 @@ impl State {
         let is_it = match which {
             Which::Nth(nth) => calls.len() == nth,
             Which::With(text) => {
-                line.contains(text)
-                    && calls.iter().filter(|call| call.contains(text)).count() == 1
+                line.contains(text) && calls.iter().filter(|call| call.contains(text)).count() == 1
             }
         };
         is_it.then_some(when)

@@ -5,7 +5,9 @@ use crate::docker::Engine;
 use serde_json::{Value, json};
 
 fn scaled(image: &str, count: u32) -> String {
-    format!("services:\n  web:\n    image: {image}\n    deploy: {{ replicas: {count} }}\n    stop_grace_period: 2s\n")
+    format!(
+        "services:\n  web:\n    image: {image}\n    deploy: {{ replicas: {count} }}\n    stop_grace_period: 2s\n"
+    )
 }
 
 #[tokio::test]

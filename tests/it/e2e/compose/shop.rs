@@ -30,11 +30,7 @@ impl Shop {
     }
 
     /// The same with any compose file, given the free port.
-    pub(super) async fn of(
-        engine: Engine,
-        prefix: &str,
-        yaml: impl FnOnce(u16) -> String,
-    ) -> Self {
+    pub(super) async fn of(engine: Engine, prefix: &str, yaml: impl FnOnce(u16) -> String) -> Self {
         let project = Project::new(&engine, prefix, yaml);
         let stage = Stage::new().await;
         let shop = Self {

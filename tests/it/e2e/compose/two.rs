@@ -16,7 +16,10 @@ async fn the_second_is_refused_and_a_dead_one_is_not_in_the_way() {
     shop.configure_at(&door.host(), "", "");
     let first = shop.call(&["rollback"]).start();
     door.held().await;
-    let id = Journal::all(&shop.stage.path(".lastgood")).pop().unwrap().id();
+    let id = Journal::all(&shop.stage.path(".lastgood"))
+        .pop()
+        .unwrap()
+        .id();
 
     // Another machine, which has no file of the first.
     shop.configure("");
