@@ -172,22 +172,23 @@ kubernetes_servers() {
   done
 }
 
-# The programs of a Docker engine (tests/tools/docker.sh starts one of the tests' own), and Compose v2.
+# The programs of a Docker engine (tests/tools/docker.sh starts one of the tests' own), Compose v2 and buildx (the builder without it makes no image of another architecture).
 docker_engine() {
   debian dockerd docker.io iptables
   # In newer releases a package of its own.
   debian docker docker-cli
   debian ip iproute2
   debian iptables iptables
-  if [ -x "$cache/docker-plugins/docker-compose" ]; then return 0; fi
-  if have docker && DOCKER_CONFIG=/nonexistent docker compose version >/dev/null 2>&1; then return 0; fi
+  if [ -x "$cache/docker-plugins/docker-compose" ] && [ -x "$cache/docker-plugins/docker-buildx" ]; then return 0; fi
+  if have docker && DOCKER_CONFIG=/nonexistent docker compose version >/dev/null 2>&1 &&
+    DOCKER_CONFIG=/nonexistent docker buildx version >/dev/null 2>&1; then return 0; fi
   if ! have apt-get; then
     missing 'found no Compose v2 and no apt-get, expected a Debian or Ubuntu machine: install docker-compose-plugin by hand'
     return 0
   fi
   # Ubuntu has it; Debian has it since trixie, and it needs no newer libc than bookworm's.
   if [ -n "$(apt-cache --quiet madison docker-compose-v2 2>/dev/null)" ]; then
-    debian no-program-of-that-name docker-compose-v2
+    debian no-program-of-that-name docker-compose-v2 docker-buildx
   else
     compose_of_trixie || missing "could not unpack docker-compose: see $cache/apt.log"
   fi
@@ -195,7 +196,7 @@ docker_engine() {
 
 # With an apt configuration of our own: the sources, lists and cache of the machine stay as they are.
 compose_of_trixie() {
-  say 'Compose v2, out of the package docker-compose of Debian trixie'
+  say 'Compose v2 and buildx, out of the packages of Debian trixie'
   local at=$PWD/$cache/compose mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   rm -rf "$at"
   mkdir -p "$at/lists/partial" "$at/cache/archives/partial" "$cache/docker-plugins"
@@ -208,10 +209,10 @@ compose_of_trixie() {
     set -e
     patiently "${apt[@]}" update
     cd "$at"
-    patiently "${apt[@]}" download docker-compose
-    dpkg -x ./*.deb unpacked
+    patiently "${apt[@]}" download docker-compose docker-buildx
+    for package in ./*.deb; do dpkg -x "$package" unpacked; done
   ) >>"$cache/apt.log" 2>&1 || return 1
-  mv "$at/unpacked/usr/libexec/docker/cli-plugins/docker-compose" "$cache/docker-plugins/docker-compose"
+  mv "$at"/unpacked/usr/libexec/docker/cli-plugins/* "$cache/docker-plugins/"
   rm -rf "$at"
 }
 

@@ -2,6 +2,7 @@
 //! names without what an operating system brings. What its inputs mean is tested without a container (`action_run`).
 
 mod cancel;
+mod compose;
 mod job;
 mod network;
 mod packed;
