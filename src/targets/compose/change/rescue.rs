@@ -2,6 +2,7 @@
 //! The process lives for less than a second then, so these are the fewest calls after which something serves. The next run does the rest.
 
 use super::calls;
+use crate::targets::compose::body::REPLACES;
 use crate::targets::compose::engine::{Engine, EngineError};
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -79,7 +80,12 @@ async fn save(
     name: &str,
     new: Option<&str>,
 ) -> Result<(), EngineError> {
-    match (stage, new) {
+    // The answer to its creation may be what was not waited for.
+    let found = match new {
+        Some(new) => Some(new.to_owned()),
+        None => in_place_of(engine, old, name).await?,
+    };
+    match (stage, found.as_deref()) {
         (Stage::Over, _) => Ok(()),
         (Stage::Prepared, Some(new)) => {
             calls::remove(engine, new).await?;
@@ -113,4 +119,19 @@ async fn save(
             calls::rename(engine, old, name).await
         }
     }
+}
+
+/// The container that has the name and our mark.
+async fn in_place_of(
+    engine: &Engine,
+    old: &str,
+    name: &str,
+) -> Result<Option<String>, EngineError> {
+    let raw = calls::inspect(engine, name).await?;
+    Ok(raw.and_then(|raw| {
+        let labels = raw.pointer("/Config/Labels")?;
+        let is_ours = labels.get(REPLACES)?.as_str() == Some(old);
+        let id = raw.get("Id")?.as_str()?;
+        is_ours.then(|| id.to_owned())
+    }))
 }
