@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// An engine that does not answer may be away for as long as its host takes to be reached again.
-const GIVE_UP: Duration = Duration::from_secs(60);
+const GIVE_UP: Duration = Duration::from_mins(1);
 /// How often it may refuse: the looks between show that it really is not done.
 const REFUSALS_MAX: usize = 5;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);

@@ -25,6 +25,10 @@
 
 /// The container of before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and every combination occurs"
+)]
 pub(super) struct Old {
     /// Whether it has the name of one that was put aside.
     pub(super) is_aside: bool,

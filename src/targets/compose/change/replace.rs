@@ -71,7 +71,7 @@ pub(super) async fn replace(
             };
             let back = put_back(site, &place).await;
             rescue.reached(Stage::Over);
-            return Err(told(site, old, trouble, back));
+            return Err(told(site, old, &trouble, back));
         }
     };
     rescue.reached(Stage::Over);
@@ -233,9 +233,14 @@ fn unknown(site: &Site<'_>, name: &str, what: &str, why: &str) -> TargetError {
 }
 
 /// What is reported when the new container is not in place.
-fn told(site: &Site<'_>, old: &Replica, trouble: Trouble, back: Result<(), String>) -> TargetError {
+fn told(
+    site: &Site<'_>,
+    old: &Replica,
+    trouble: &Trouble,
+    back: Result<(), String>,
+) -> TargetError {
     let name = &old.name;
-    let what = match &trouble {
+    let what = match trouble {
         Trouble::Call(what, error) => format!("could not {what}: {error}"),
         Trouble::Unwell(what) => format!("the new {name} {what}"),
     };
