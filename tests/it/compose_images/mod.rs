@@ -5,10 +5,11 @@ mod bed;
 
 use bed::{Bed, Told, facts, release};
 use lastgood::decide::diff;
+use lastgood::decide::guard::{self, Permission};
 use lastgood::model::payload::{Measured, Payloads, Shape};
 use lastgood::model::release::Pin;
 use lastgood::model::state::{Phase, Revision, Slot};
-use lastgood::targets::{Target, TargetError};
+use lastgood::targets::TargetError;
 use serde_json::json;
 
 const WEB: &str = "services:\n  web:\n    image: IMAGE:v1\n    stop_grace_period: 0s\n";
@@ -170,6 +171,20 @@ async fn an_image_of_the_registry_alone_can_be_had_and_a_moved_tag_is_told() {
     );
     assert!(text.contains("has moved"), "{text}");
     assert!(target.keeps(&digest(&v1)).await);
+
+    // The engine pulls it, and what is in place answers to what was wanted.
+    let permission = Permission { allow: Vec::new() };
+    let permitted = guard::permit(plan, &permission).unwrap();
+    for change in permitted.changes() {
+        target.apply(change, None, &facts).await.unwrap();
+    }
+    let state = target.observe().await.unwrap();
+    assert_eq!(diff::plan(&state, &wanted).changes, []);
+    assert!(
+        told.text().contains(&format!("pulls {v1}")),
+        "{}",
+        told.text()
+    );
 }
 
 #[tokio::test]
