@@ -5,6 +5,7 @@ use super::error::refused;
 use crate::targets::{Base, TargetError};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,10 @@ pub(super) fn current(base: &Base) -> Result<Option<(String, String)>, TargetErr
 /// Where the files of a context lie: the digest of its name (docker/cli, `cli/context/store`).
 pub(super) fn id(name: &str) -> String {
     let digest = Sha256::digest(name.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |mut id, byte| {
+        write!(id, "{byte:02x}").expect("a string takes every text");
+        id
+    })
 }
 
 /// Reads one context. `from`: who asks for it, in words.

@@ -33,7 +33,7 @@ const KNOWN_HOSTS_INPUT: &str = "INPUT_SSH-KNOWN-HOSTS";
 /// A `known_hosts` file of thousands of hosts has this many bytes.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// Channels of one session: sshd allows 10 (MaxSessions).
+/// Channels of one session: sshd allows 10 (`MaxSessions`).
 const CHANNELS_MAX: usize = 10;
 
 /// Sessions side by side. Sixteen changes at once, their logs and the events fit into them several times.

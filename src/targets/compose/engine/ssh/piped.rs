@@ -112,12 +112,13 @@ async fn carry(
     let mut status = None;
     let mut is_at_end = false;
     let ended = loop {
-        let next = match is_at_end {
-            false => read.wait().await,
-            true => match tokio::time::timeout(LAST_WORDS_MAX, read.wait()).await {
+        let next = if is_at_end {
+            match tokio::time::timeout(LAST_WORDS_MAX, read.wait()).await {
                 Ok(next) => next,
                 Err(_elapsed) => return,
-            },
+            }
+        } else {
+            read.wait().await
         };
         match next {
             Some(ChannelMsg::Data { data }) => {

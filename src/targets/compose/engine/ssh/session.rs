@@ -25,7 +25,7 @@ const AUTH_MAX: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVES_MAX: usize = 4;
 
-/// A server ends a session after so many keys that it does not know (sshd's MaxAuthTries is 6).
+/// A server ends a session after so many keys that it does not know (sshd's `MaxAuthTries` is 6).
 const OFFERS_MAX: usize = 6;
 
 /// Checks the key that the host shows.
@@ -250,7 +250,7 @@ async fn authenticate(
             }
         }
     }
-    for Key { key, from } in &keys.keys {
+    for Key { key, from } in &keys.found {
         if OFFERS_MAX <= offered.keys.len() {
             break;
         }

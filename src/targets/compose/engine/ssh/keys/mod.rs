@@ -30,7 +30,7 @@ pub(super) struct Key {
 /// What is offered.
 #[derive(Default)]
 pub(super) struct Keys {
-    pub(super) keys: Vec<Key>,
+    pub(super) found: Vec<Key>,
     /// The socket of an agent that holds more; asked first.
     pub(super) agent: Option<PathBuf>,
     /// Keys that were found and cannot be offered, and why.
@@ -39,7 +39,7 @@ pub(super) struct Keys {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let from = self.keys.iter().map(|key| key.from.as_str());
+        let from = self.found.iter().map(|key| key.from.as_str());
         f.debug_list().entries(from).finish()
     }
 }
@@ -50,14 +50,14 @@ pub(super) fn find(settings: &Settings, base: &Base) -> Result<Keys, TargetError
         let password = password(settings, base)?;
         let key = read(&text, password.as_deref()).map_err(|wrong| wrong.refusal(&from))?;
         return Ok(Keys {
-            keys: vec![Key {
+            found: vec![Key {
                 key: Arc::new(key),
                 from,
             }],
             ..Keys::default()
         });
     }
-    let mut found = Keys {
+    let mut keys = Keys {
         agent: variable(base, "SSH_AUTH_SOCK").map(PathBuf::from),
         ..Keys::default()
     };
@@ -72,14 +72,14 @@ pub(super) fn find(settings: &Settings, base: &Base) -> Result<Keys, TargetError
         }
         let from = path.display().to_string();
         match text_of(&path).and_then(|text| read(&text, password.as_deref())) {
-            Ok(key) => found.keys.push(Key {
+            Ok(key) => keys.found.push(Key {
                 key: Arc::new(key),
                 from,
             }),
-            Err(wrong) => found.left_out.push(format!("{from} ({})", wrong.what())),
+            Err(wrong) => keys.left_out.push(format!("{from} ({})", wrong.what())),
         }
     }
-    Ok(found)
+    Ok(keys)
 }
 
 /// Why a key cannot be used.

@@ -87,8 +87,7 @@ impl Known {
                     continue;
                 }
                 match line(text, &known.name) {
-                    Some(Some((mark, key))) => known.lines.push(Line { mark, key, at }),
-                    Some(None) => (),
+                    Some(Read::AboutIt(mark, key)) => known.lines.push(Line { mark, key, at }),
                     None if source.is_strict => {
                         return Err(format!(
                             "{at}: found {text:?}, expected a line such as `{} ssh-ed25519 AAAA…`",
@@ -96,7 +95,7 @@ impl Known {
                         ));
                     }
                     // Kinds of keys come and go, and a file of many hosts holds old ones.
-                    None => (),
+                    Some(Read::AboutAnother) | None => (),
                 }
             }
         }
@@ -152,8 +151,14 @@ pub(super) fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-/// `[MARK] [HOSTS] KIND KEY [COMMENT]`. `None`: no such line. `Some(None)`: about another host.
-fn line(text: &str, name: &str) -> Option<Option<(Mark, PublicKey)>> {
+/// What a line turned out to be.
+enum Read {
+    AboutIt(Mark, PublicKey),
+    AboutAnother,
+}
+
+/// `[MARK] [HOSTS] KIND KEY [COMMENT]`. `None`: no such line.
+fn line(text: &str, name: &str) -> Option<Read> {
     let mut fields = text.split_whitespace().peekable();
     let mark = match fields.next_if(|field| field.starts_with('@')) {
         None => Mark::Trusted,
@@ -167,8 +172,10 @@ fn line(text: &str, name: &str) -> Option<Option<(Mark, PublicKey)>> {
         return None;
     }
     let key = PublicKey::from_openssh(&format!("{kind} {key}")).ok()?;
-    let is_about_it = hosts.is_none_or(|hosts| matches_any(hosts, name));
-    Some(is_about_it.then_some((mark, key)))
+    Some(match hosts {
+        Some(hosts) if !matches_any(hosts, name) => Read::AboutAnother,
+        Some(_) | None => Read::AboutIt(mark, key),
+    })
 }
 
 fn is_kind(field: &str) -> bool {
