@@ -150,6 +150,9 @@ impl Shop {
         let args = ["ps", "--all", "--format", "{{.Names}}", "--filter", &filter];
         let text = self.engine.docker(&args).await;
         let mut names: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
+        // The filter takes the project 12 for the project 1.
+        let within = format!("{}-", self.project.name);
+        names.retain(|name| name.contains(&within) || name.ends_with(&self.project.name));
         names.sort();
         names
     }
