@@ -108,6 +108,11 @@ impl Engine {
         &self.docker
     }
 
+    /// The typed client for what may take longer: stopping a container waits for its grace besides.
+    pub(super) fn patient(&self, besides: Duration) -> Docker {
+        self.docker.clone().with_timeout(ANSWER_MAX + besides)
+    }
+
     /// Where it is, in the form of `DOCKER_HOST`.
     pub(super) fn at(&self) -> &str {
         &self.at
