@@ -73,8 +73,8 @@ fn the_example_of_each_page_opens_and_fits_the_schema() {
         )
         .unwrap();
         assert_eq!(target.kind(), entry.kind);
-        // A cluster has many objects and a network many canisters: those are named one by one.
-        let named = ["slots", "canisters"].map(|key| settings[key][0].as_str());
+        // A cluster has many objects, a network many canisters, a project many services: those are named one by one.
+        let named = ["slots", "canisters", "services"].map(|key| settings[key][0].as_str());
         let slot = named.into_iter().flatten().next().or(name.as_str());
         let slot = slot.unwrap();
         assert_eq!(target.slots(), [Slot(slot.to_owned())]);

@@ -5,7 +5,7 @@ use super::engine::{Engine, EngineError};
 use super::project::{PROJECT, SERVICE};
 use crate::targets::TargetError;
 use bollard::query_parameters::ListContainersOptions;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Projects and services that are named in a message.
 const NAMED_MAX: usize = 20;
@@ -49,9 +49,10 @@ fn refused(
         };
     }
     let there: BTreeSet<String> = projects.keys().cloned().collect();
-    let there = match there.is_empty() {
-        true => "it has no Compose project at all".to_owned(),
-        false => format!("it has projects {}", listed(&there)),
+    let there = if there.is_empty() {
+        "it has no Compose project at all".to_owned()
+    } else {
+        format!("it has projects {}", listed(&there))
     };
     let on_runner =
         compose.base.environment.contains_key("GITHUB_ACTIONS") && called.contains(RUNNERS);
@@ -89,10 +90,7 @@ pub(super) async fn called(engine: &Engine) -> String {
 async fn projects(engine: &Engine) -> Result<Projects, TargetError> {
     let asked = ListContainersOptions {
         all: true,
-        filters: Some(HashMap::from([(
-            "label".to_owned(),
-            vec![PROJECT.to_owned()],
-        )])),
+        filters: Some([("label".to_owned(), vec![PROJECT.to_owned()])].into()),
         ..ListContainersOptions::default()
     };
     let listed = engine.api().list_containers(Some(asked)).await;

@@ -34,7 +34,7 @@ pub(super) async fn findings(compose: &Compose) -> Vec<Finding> {
             for slot in compose.known() {
                 findings.extend(service(&look, &slot));
             }
-            let images = compose.known().into_iter().flat_map(|slot| {
+            let images = compose.known().into_iter().filter_map(|slot| {
                 let wanted = compose.memory.wanted(&slot).into_iter().next();
                 wanted.map(|wanted| image(compose, engine, slot, wanted))
             });

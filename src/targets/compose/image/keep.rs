@@ -10,7 +10,7 @@ use bollard::query_parameters::{
     ListContainersOptions, RemoveContainerOptions, RemoveImageOptions, TagImageOptions,
 };
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// The id of the image that a container of ours keeps.
 pub(in crate::targets::compose) const KEEPS: &str = "lastgood.keeps";
@@ -143,7 +143,7 @@ pub(in crate::targets::compose) async fn kept(
     let labels = vec![format!("{PROJECT}={project}"), KEEPS.to_owned()];
     let asked = ListContainersOptions {
         all: true,
-        filters: Some(HashMap::from([("label".to_owned(), labels)])),
+        filters: Some([("label".to_owned(), labels)].into()),
         ..ListContainersOptions::default()
     };
     let listed = engine.api().list_containers(Some(asked)).await;

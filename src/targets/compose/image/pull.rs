@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// Longest time without any progress: a layer of 1 GB over 2 MB/s takes as long, but tells of it.
-const QUIET_MAX: Duration = Duration::from_secs(600);
+const QUIET_MAX: Duration = Duration::from_mins(10);
 
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(1);

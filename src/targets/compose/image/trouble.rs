@@ -146,12 +146,8 @@ pub(super) fn told(
         | Trouble::Limited
         | Trouble::Full
         | Trouble::Untrusted
-        | Trouble::Unreachable => TargetError::Refused {
-            what,
-            allow: None,
-            next,
-        },
-        Trouble::Other => TargetError::Refused {
+        | Trouble::Unreachable
+        | Trouble::Other => TargetError::Refused {
             what,
             allow: None,
             next,
