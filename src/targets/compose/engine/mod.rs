@@ -35,8 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// Longest wait for the answer of one request; of a stream, for its beginning. Whoever waits longer sets another timeout on a
-/// clone of the typed client.
+/// Longest wait for the answer of one request; of a stream, for its beginning. What takes longer asks for more: `patient`.
 const ANSWER_MAX: Duration = Duration::from_mins(1);
 
 /// Idle connections are closed after this, well before anything on the way forgets them.
@@ -56,7 +55,19 @@ pub(super) struct Engine {
     at: String,
     agent: HeaderValue,
     /// Asked once.
-    info: Arc<OnceCell<Value>>,
+    info: Arc<OnceCell<Info>>,
+}
+
+/// Who an engine says it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Info {
+    pub(super) id: String,
+    /// The name of its host.
+    pub(super) name: String,
+    /// `Swarm.LocalNodeState`: `inactive`, `active` and others; empty where the engine knows no swarms.
+    pub(super) swarm: String,
+    /// `GET /info`
+    pub(super) raw: Value,
 }
 
 impl fmt::Debug for Engine {
@@ -118,9 +129,11 @@ impl Engine {
         &self.at
     }
 
-    /// Who the engine says it is (`GET /info`); asked once.
-    pub(super) async fn info(&self) -> Result<&Value, EngineError> {
-        self.info.get_or_try_init(|| self.get("/info")).await
+    /// Who the engine says it is; asked once.
+    pub(super) async fn info(&self) -> Result<&Info, EngineError> {
+        self.info
+            .get_or_try_init(|| async { Ok(Info::read(self.get("/info").await?)) })
+            .await
     }
 
     /// Reads one object as the engine describes it: `/containers/ID/json`.
@@ -158,9 +171,26 @@ impl Engine {
     }
 }
 
+impl Info {
+    fn read(raw: Value) -> Self {
+        let text = |pointer: &str| {
+            let text = raw.pointer(pointer).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        Self {
+            id: text("/ID"),
+            name: text("/Name"),
+            swarm: text("/Swarm/LocalNodeState"),
+            raw,
+        }
+    }
+}
+
+/// Bounds what waits for the engine.
+///
 /// # Errors
 /// `TimedOut` past the bound: whether the engine did what was asked is not known then.
-async fn within<T>(
+pub(super) async fn within<T>(
     bound: Duration,
     asking: impl Future<Output = Result<T, EngineError>>,
 ) -> Result<T, EngineError> {
