@@ -60,6 +60,8 @@ pub(super) struct Compose {
     memory: memory::Memory,
     /// How deep every service is in what others depend on, as last read.
     ranks: Mutex<BTreeMap<String, u8>>,
+    /// Changes that were dropped, and what is done for their containers.
+    rescues: change::Rescues,
     /// The services that the plan at hand changes.
     planned: Mutex<BTreeSet<Slot>>,
 }
@@ -80,6 +82,7 @@ impl Compose {
             found: Mutex::default(),
             memory: memory::Memory::default(),
             ranks: Mutex::default(),
+            rescues: change::Rescues::default(),
             planned: Mutex::default(),
         })
     }

@@ -135,6 +135,11 @@ impl Target for Compose {
         }
     }
 
+    async fn stand_up(&self) -> Result<(), TargetError> {
+        let saved = self.rescues.done().await;
+        saved.map_err(|error| error.changing("what was dropped in the middle"))
+    }
+
     async fn retire(&self, keep: &[Revision]) -> Result<Vec<String>, TargetError> {
         retire::retire(self, keep).await
     }

@@ -19,6 +19,7 @@ use crate::model::plan::Change;
 use crate::model::state::{Revision, Slot};
 use crate::targets::{ReleaseFacts, TargetError};
 use health::Unwell;
+pub(super) use rescue::Rescues;
 use site::{Site, short};
 use std::collections::BTreeMap;
 

@@ -57,7 +57,7 @@ pub(super) async fn replace(
     for warning in &body.warnings {
         site.warn(&format!("{}: {warning}", old.name));
     }
-    let mut rescue = Rescue::new(site.engine, &old.id, &old.name, old.is_running);
+    let mut rescue = Rescue::new(site, old);
     let new = match forward(site, old, image, &body, &mut rescue).await {
         Ok(new) => new,
         Err(trouble) => {

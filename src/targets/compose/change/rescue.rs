@@ -1,11 +1,39 @@
 //! What is still done for a container when its change is dropped: the command was asked to stop and its time is over, or its lease is lost.
-//! The process lives for less than a second then, so these are the fewest calls after which something serves. The next run does the rest.
+//! The process lives for two seconds then, so these are the fewest calls after which something serves. The next run does the rest.
 
 use super::calls;
+use super::site::Site;
 use crate::targets::compose::body::REPLACES;
 use crate::targets::compose::engine::{Engine, EngineError};
+use crate::targets::compose::project::Replica;
 use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+/// What is being saved, so that the end of the command can wait for it.
+#[derive(Debug, Clone, Default)]
+pub(in crate::targets::compose) struct Rescues(Arc<Mutex<Vec<Saving>>>);
+
+type Saving = JoinHandle<Result<(), EngineError>>;
+
+impl Rescues {
+    /// Waits until all that is being saved is.
+    ///
+    /// # Errors
+    /// The first that could not be.
+    pub(in crate::targets::compose) async fn done(&self) -> Result<(), EngineError> {
+        let saving = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut all = Ok(());
+        for saved in saving {
+            let saved = saved.await.map_err(|error| EngineError::Broken {
+                what: error.to_string(),
+            });
+            all = all.and(saved.and_then(|saved| saved));
+        }
+        all
+    }
+}
 
 /// How far a change has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,17 +59,19 @@ pub(super) struct Rescue {
     new: Option<String>,
     stage: Stage,
     old_ran: bool,
+    rescues: Rescues,
 }
 
 impl Rescue {
-    pub(super) fn new(engine: &Engine, old: &str, name: &str, old_ran: bool) -> Self {
+    pub(super) fn new(site: &Site<'_>, old: &Replica) -> Self {
         Self {
-            engine: engine.clone(),
-            old: old.to_owned(),
-            name: name.to_owned(),
+            engine: site.engine.clone(),
+            old: old.id.clone(),
+            name: old.name.clone(),
             new: None,
             stage: Stage::Prepared,
-            old_ran,
+            old_ran: old.is_running,
+            rescues: site.compose.rescues.clone(),
         }
     }
 
@@ -65,11 +95,14 @@ impl Drop for Rescue {
         if stage == Stage::Over || !old_ran {
             return;
         }
-        runtime.spawn(async move {
-            let saved = save(&engine, stage, &old, &name, new.as_deref()).await;
-            // There is nobody left to tell.
-            drop(saved);
-        });
+        let saving =
+            runtime.spawn(async move { save(&engine, stage, &old, &name, new.as_deref()).await });
+        let mut rescues = self
+            .rescues
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        rescues.push(saving);
     }
 }
 
