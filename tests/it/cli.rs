@@ -136,7 +136,7 @@ fn a_wrong_value_is_named_with_what_was_expected() {
     check(
         "--target",
         "/srv/web",
-        "directory:PATH, kubernetes:CONTEXT@NAMESPACE/KIND/NAME, canister:NETWORK@NAME or KIND:{\"setting\": \"value\"}, with or without NAME= before it",
+        "directory:PATH, compose:HOST@PROJECT, kubernetes:CONTEXT@NAMESPACE/KIND/NAME, canister:NETWORK@NAME or KIND:{\"setting\": \"value\"}, with or without NAME= before it",
     );
     for number in ["latest", "0", "web=", "=3"] {
         check(

@@ -8,6 +8,9 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
@@ -46,6 +49,35 @@ pub(super) fn answering(dir: &Path, version: &'static str) -> Double {
     let task = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             drop(tokio::spawn(serve(stream, version)));
+        }
+    });
+    Double { socket, task }
+}
+
+/// A double that answers no list of containers until so many are asked for at the same time.
+pub(super) fn together(dir: &Path, count: usize) -> Double {
+    let socket = dir.join("docker.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let asked = Arc::clone(&asked);
+            let service = service_fn(move |request: Request<Incoming>| {
+                let asked = Arc::clone(&asked);
+                async move {
+                    if request.uri().path().ends_with("/containers/json") {
+                        asked.fetch_add(1, Ordering::SeqCst);
+                        while asked.load(Ordering::SeqCst) < count {
+                            tokio::time::sleep(Duration::from_millis(10)).await;
+                        }
+                        return Ok(Response::new(Full::from("[]")));
+                    }
+                    Ok::<_, Infallible>(answer(request.uri().path(), VERSION))
+                }
+            });
+            drop(tokio::spawn(
+                http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+            ));
         }
     });
     Double { socket, task }

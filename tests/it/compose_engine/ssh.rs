@@ -3,6 +3,7 @@
 use super::asked::Given;
 use super::double;
 use super::sshd::{Docker, Setup, Sshd, keygen};
+use lastgood::targets::TargetError;
 use std::fs;
 use std::path::Path;
 
@@ -27,6 +28,32 @@ async fn the_docker_client_of_the_host_carries_connections() {
         return;
     };
     given(&sshd).is_let_in().await;
+}
+
+/// The host allows three channels in a session, and fifteen questions are open at the same time.
+#[tokio::test]
+async fn many_questions_at_once_take_as_many_sessions_as_they_need() {
+    const AT_ONCE: usize = 15;
+    let dir = tempfile::tempdir().unwrap();
+    let engine = double::together(dir.path(), AT_ONCE);
+    let setup = Setup {
+        docker: Docker::Real(&engine.socket),
+        config: "MaxSessions 3",
+        ..Setup::default()
+    };
+    let Some(sshd) = Sshd::start(dir.path(), &setup) else {
+        return;
+    };
+    let target = given(&sshd).open();
+    target.guard().await.unwrap();
+    let looks = (0..AT_ONCE).map(|_| target.observe());
+    for look in futures_util::future::join_all(looks).await {
+        // There is no such project: what counts is that the engine was asked.
+        if let Err(error) = look {
+            let unreachable = matches!(error, TargetError::Unreachable { .. });
+            assert!(!unreachable, "{error}");
+        }
+    }
 }
 
 #[tokio::test]

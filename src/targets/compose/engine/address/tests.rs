@@ -1,3 +1,5 @@
+//! Addresses in every form, and which place that names one is taken.
+
 use super::*;
 use serde_json::{Value, json};
 
@@ -77,7 +79,7 @@ fn what_is_no_safe_way_is_refused_in_words() {
     wrong("ftp://web-1", "one of ssh://");
     wrong("unix://docker.sock", "absolute path");
     wrong("ssh://deploy:pw@web-1", "no password");
-    wrong("ssh://", "no address");
+    wrong("ssh://", "a host after the scheme");
     wrong("ssh://web-1/a;reboot", "a path of letters");
     wrong("ssh://-oProxyCommand=x", "");
     wrong("tcp://127.0.0.1:2375/v1", "nothing after the port");

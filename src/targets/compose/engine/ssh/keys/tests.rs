@@ -1,3 +1,5 @@
+//! Keys as secret stores keep them, and what is wrong with those that cannot be read.
+
 use super::*;
 
 // Made for these tests by ssh-keygen; they open nothing. The password is "test".

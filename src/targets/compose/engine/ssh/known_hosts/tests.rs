@@ -1,3 +1,5 @@
+//! Lines of `known_hosts` files, and keys judged by them.
+
 use super::*;
 
 const ED: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
