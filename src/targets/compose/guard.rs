@@ -2,8 +2,8 @@
 //! no way to the engine.
 
 use super::Compose;
-use super::engine::Info;
 use crate::targets::TargetError;
+use serde_json::Value;
 
 /// Asks the engine who it is, when the settings say who it must be.
 pub(super) async fn guard(compose: &Compose) -> Result<(), TargetError> {
@@ -20,8 +20,8 @@ pub(super) async fn guard(compose: &Compose) -> Result<(), TargetError> {
         what: format!(
             "the engine at {} is {} (ID {}), expected {wanted}: it is another one",
             engine.at(),
-            info.name,
-            info.id
+            said(info, "Name"),
+            said(info, "ID")
         ),
         allow: None,
         next: "say where the right engine is: the input docker-host, or the setting host; or mend the setting engine"
@@ -29,26 +29,27 @@ pub(super) async fn guard(compose: &Compose) -> Result<(), TargetError> {
     })
 }
 
+fn said<'a>(info: &'a Value, key: &str) -> &'a str {
+    info.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
 /// An engine that does not say who it is, is nobody.
-fn is_it(info: &Info, wanted: &str) -> bool {
-    !wanted.is_empty() && (info.name == wanted || info.id == wanted)
+fn is_it(info: &Value, wanted: &str) -> bool {
+    !wanted.is_empty() && (said(info, "Name") == wanted || said(info, "ID") == wanted)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn an_engine_is_known_by_its_name_or_its_id() {
-        let info = Info {
-            id: "QZ5H:O7JB".to_owned(),
-            name: "web-1".to_owned(),
-            ..Info::default()
-        };
+        let info = json!({"ID": "QZ5H:O7JB", "Name": "web-1"});
         assert!(is_it(&info, "web-1"));
         assert!(is_it(&info, "QZ5H:O7JB"));
         assert!(!is_it(&info, "web-2"));
         assert!(!is_it(&info, "WEB-1"));
-        assert!(!is_it(&Info::default(), ""));
+        assert!(!is_it(&json!({}), ""));
     }
 }

@@ -35,7 +35,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// Longest wait for the answer of one request; of a stream, for its beginning. What takes longer asks for more: `patient`.
+/// Longest wait for the answer of one request; of a stream, for its beginning. Whoever waits longer sets another timeout on a
+/// clone of the typed client.
 const ANSWER_MAX: Duration = Duration::from_mins(1);
 
 /// Idle connections are closed after this, well before anything on the way forgets them.
@@ -55,19 +56,7 @@ pub(super) struct Engine {
     at: String,
     agent: HeaderValue,
     /// Asked once.
-    info: Arc<OnceCell<Info>>,
-}
-
-/// Who an engine says it is.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Info {
-    pub(super) id: String,
-    /// The name of its host.
-    pub(super) name: String,
-    /// `Swarm.LocalNodeState`: `inactive`, `active` and others; empty where the engine knows no swarms.
-    pub(super) swarm: String,
-    /// `GET /info`
-    pub(super) raw: Value,
+    info: Arc<OnceCell<Value>>,
 }
 
 impl fmt::Debug for Engine {
@@ -129,11 +118,9 @@ impl Engine {
         &self.at
     }
 
-    /// Who the engine says it is; asked once.
-    pub(super) async fn info(&self) -> Result<&Info, EngineError> {
-        self.info
-            .get_or_try_init(|| async { Ok(Info::read(self.get("/info").await?)) })
-            .await
+    /// Who the engine says it is (`GET /info`); asked once.
+    pub(super) async fn info(&self) -> Result<&Value, EngineError> {
+        self.info.get_or_try_init(|| self.get("/info")).await
     }
 
     /// Reads one object as the engine describes it: `/containers/ID/json`.
@@ -171,26 +158,9 @@ impl Engine {
     }
 }
 
-impl Info {
-    fn read(raw: Value) -> Self {
-        let text = |pointer: &str| {
-            let text = raw.pointer(pointer).and_then(Value::as_str);
-            text.unwrap_or_default().to_owned()
-        };
-        Self {
-            id: text("/ID"),
-            name: text("/Name"),
-            swarm: text("/Swarm/LocalNodeState"),
-            raw,
-        }
-    }
-}
-
-/// Bounds what waits for the engine.
-///
 /// # Errors
 /// `TimedOut` past the bound: whether the engine did what was asked is not known then.
-pub(super) async fn within<T>(
+async fn within<T>(
     bound: Duration,
     asking: impl Future<Output = Result<T, EngineError>>,
 ) -> Result<T, EngineError> {
