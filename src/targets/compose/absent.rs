@@ -80,9 +80,10 @@ fn listed(names: &BTreeSet<String>) -> String {
 /// Its name and where it is.
 pub(super) async fn called(engine: &Engine) -> String {
     let at = engine.at();
-    match engine.info().await {
-        Ok(info) if !info.name.is_empty() => format!("engine {} ({at})", info.name),
-        Ok(_) | Err(_) => format!("the engine at {at}"),
+    let info = engine.info().await.ok();
+    match info.and_then(|info| info.get("Name")?.as_str()) {
+        Some(name) => format!("engine {name} ({at})"),
+        None => format!("the engine at {at}"),
     }
 }
 

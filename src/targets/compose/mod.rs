@@ -21,6 +21,7 @@ mod project;
 mod record;
 mod retire;
 mod settings;
+mod shape;
 mod swarm;
 mod target;
 

@@ -111,10 +111,12 @@ async fn foresee(
     let Some(running) = standing(service).first() else {
         return Ok(foreseen);
     };
-    if pin.is_some_and(|pin| record::changed_configuration(pin, running)) {
-        foreseen.lines.push(
-            "warning: its configuration (environment, ports, volumes) has changed since this release was recorded: the container keeps its present configuration, only the image goes back".to_owned(),
-        );
+    let image = look.images.get(&running.image_id);
+    let changed = pin.map(|pin| record::changed(pin, running, image));
+    for changed in changed.into_iter().flatten() {
+        foreseen.lines.push(format!(
+            "warning: since this release was recorded, {changed}; that stays as it is, only the image goes back"
+        ));
     }
     if let Presence::OnEngine(image) = &presence {
         for path in new_volumes(image, running) {

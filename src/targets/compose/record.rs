@@ -6,15 +6,13 @@ use super::engine::Engine;
 use super::image::{self, Image, keep, name, platform, presence};
 use super::observe::{self, Look};
 use super::project::{Replica, Service};
+use super::shape::Shape;
 use crate::model::release::Pin;
 use crate::model::state::{Revision, Slot};
 use crate::targets::TargetError;
 use crate::targets::images_file::digest;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
-
-/// The label by which Compose knows whether a container is as its file says (docker/compose `pkg/api/labels.go`).
-pub(super) const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 
 /// What each service runs now.
 ///
@@ -83,9 +81,7 @@ async fn of_service(
     if let Some(platform) = platform::of_image(&image.raw) {
         recorded["platform"] = json!(platform);
     }
-    if let Some(hash) = replica.labels.get(CONFIG_HASH) {
-        recorded["config-hash"] = json!(hash);
-    }
+    recorded["shape"] = json!(Shape::of(&replica.raw, Some(&image.raw)));
     Ok(Pin {
         revision,
         payload: None,
@@ -224,12 +220,13 @@ async fn is_built(
     Ok(true)
 }
 
-/// What the container's configuration was when this was recorded, when it is another now.
-pub(super) fn changed_configuration(pin: &Pin, replica: &Replica) -> bool {
+/// What is another around the image than when this was recorded.
+pub(super) fn changed(pin: &Pin, replica: &Replica, image: Option<&Image>) -> Vec<String> {
     let recorded = pin.recorded.as_ref();
-    let was = recorded.and_then(|recorded| recorded.get("config-hash")?.as_str());
-    let now = replica.labels.get(CONFIG_HASH).map(String::as_str);
-    was.zip(now).is_some_and(|(was, now)| was != now)
+    let was = recorded.and_then(|recorded| recorded.get("shape").cloned());
+    let was = was.and_then(|was| serde_json::from_value::<Shape>(was).ok());
+    let now = Shape::of(&replica.raw, image.map(|image| &image.raw));
+    was.map(|was| now.since(&was)).unwrap_or_default()
 }
 
 /// The image as it was asked for when this was recorded.

@@ -114,6 +114,6 @@ async fn is_on_the_only_node(compose: &Compose, image: &str) -> bool {
     let Ok(info) = engine.info().await else {
         return false;
     };
-    let nodes = info.raw.pointer("/Swarm/Nodes").and_then(Value::as_u64);
+    let nodes = info.pointer("/Swarm/Nodes").and_then(Value::as_u64);
     nodes == Some(1) && engine.get(&format!("/images/{image}/json")).await.is_ok()
 }

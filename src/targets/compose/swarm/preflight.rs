@@ -13,11 +13,12 @@ pub(in crate::targets::compose) async fn guard(compose: &Compose) -> Result<(), 
     let engine = compose.engine().await?;
     let info = engine.info().await;
     let info = info.map_err(|error| error.reading("the state of the swarm"))?;
-    let swarm = |key: &str| info.raw.pointer(&format!("/Swarm/{key}"));
+    let swarm = |key: &str| info.pointer(&format!("/Swarm/{key}"));
     if swarm("ControlAvailable").and_then(Value::as_bool) == Some(true) {
         return Ok(());
     }
-    let (found, next) = match info.swarm.as_str() {
+    let state = swarm("LocalNodeState").and_then(Value::as_str);
+    let (found, next) = match state.unwrap_or_default() {
         "active" => (
             "is a worker of its swarm".to_owned(),
             "name a manager in `host`: `docker node ls` on one shows them all",
