@@ -1,7 +1,7 @@
 //! The emergency: `rollback` in its forms, `ready`, and what is told of it afterwards.
 
 use super::door::Door;
-use super::shop::{Shop, v1, v2};
+use super::shop::{Shop, of_run, v1, v2};
 use serde_json::json;
 use std::fs;
 
@@ -55,9 +55,9 @@ async fn put_back_once_and_then_already_good() {
     let operations = json["operations"].as_array().unwrap();
     let restored = operations.iter().find(|one| one["outcome"] == "restored");
     let restored = restored.unwrap_or_else(|| panic!("{history}"));
-    let (before, after) = (&restored["before"]["shop"], &restored["after"]["shop"]);
-    assert_eq!(after["web"], json!(good.digest), "{restored:#}");
-    assert_ne!(before["web"], after["web"]);
+    let (before, after) = (&restored["before"]["web"], &restored["after"]["web"]);
+    assert_eq!(after["revision"], json!(good.digest), "{restored:#}");
+    assert_ne!(before["revision"], after["revision"]);
     let journal = out.dir().join("journal.jsonl");
     let report = ["report", "--journal", journal.to_str().unwrap()];
     let report = shop.stage.lastgood(&report).run().await;
@@ -122,24 +122,23 @@ async fn without_a_config_file() {
         return;
     };
     let good = v1(&shop.engine).await;
-    shop.record(11).await;
-    shop.put_bad().await;
     fs::remove_file(shop.stage.path(".github/lastgood.yml")).unwrap();
     let target = format!("compose:{}", shop.project.name);
-    let args = [
-        "rollback",
-        "--target",
-        &target,
-        "--workflow",
-        "deploy.yml",
-        "--branch",
-        "main",
-        "--on-inconclusive",
-        "pass",
-        "--dry-run",
-    ];
-    let call = shop.call(&args).env("DOCKER_HOST", shop.engine.host());
-    call.run().await.ended(0, "planned");
+    let bare = |args: &[&str]| {
+        let args = [args, &["--target", &target]].concat();
+        shop.call(&args).env("DOCKER_HOST", shop.engine.host())
+    };
+    let dir = shop.stage.path("record");
+    fs::create_dir(&dir).unwrap();
+    let record = bare(&["record", "--path", dir.to_str().unwrap()]);
+    let out = of_run(record, 11).run().await;
+    assert_eq!(out.code, Some(0), "{out}");
+    shop.green(11, &dir);
+    shop.put_bad().await;
+    let source = ["--workflow", "deploy.yml", "--branch", "main", "--dry-run"];
+    let args = [&["rollback"], &source[..]].concat();
+    let out = bare(&args).run().await;
+    out.ended(0, "planned").says("1 change would be made");
     // The usual windows are those of production: the change itself is told by the others.
     assert_ne!(shop.project.container("web").await["Image"], good.id);
 }

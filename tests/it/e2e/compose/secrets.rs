@@ -1,6 +1,6 @@
 //! Nothing that is secret is in an output, a file of ours, or on a container.
 
-use super::shop::{NEW, Shop, web};
+use super::shop::{NEW, Shop, of_run, web};
 use crate::docker::{App, Engine};
 use serde_json::json;
 use std::fs;
@@ -40,7 +40,7 @@ async fn credentials_are_in_no_output_and_no_file() {
     let dir = shop.stage.path("record");
     fs::create_dir(&dir).unwrap();
     let recorded = secret(&["record", "--path", dir.to_str().unwrap()]);
-    let recorded = recorded.run().await;
+    let recorded = of_run(recorded, 11).run().await;
     assert_eq!(recorded.code, Some(0), "{recorded}");
     shop.green(11, &dir);
     shop.put(&bad.pinned()).await;
