@@ -38,6 +38,7 @@ async fn put_back_once_and_then_already_good() {
         .await;
     out.ended(0, "restored");
     shop.serves(&good, "v1").await;
+    assert_eq!(shop.marks().await, [""; 0]);
     assert!(
         out.report().contains("the shop is down"),
         "{}",
