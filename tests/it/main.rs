@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 pub mod cluster;
+pub mod compose_bed;
 pub mod docker;
 pub mod github_schema;
 pub mod replica;

@@ -3,7 +3,8 @@
 
 mod bed;
 
-use bed::{Bed, Told, facts, release};
+use crate::compose_bed::{Told, facts, release};
+use bed::Bed;
 use lastgood::decide::diff;
 use lastgood::decide::guard::{self, Permission};
 use lastgood::model::payload::{Measured, Payloads, Shape};
@@ -43,8 +44,8 @@ fn bad_release(error: &TargetError, text: &str) {
 #[tokio::test]
 async fn what_runs_is_recorded_and_nothing_is_left_to_plan() {
     let Some(bed) = Bed::find(WEB) else { return };
-    let v1 = bed.push("v1");
-    bed.compose(&["up", "-d", "--scale", "web=2"]);
+    let v1 = bed.push("v1").await;
+    bed.compose(&["up", "-d", "--scale", "web=2"]).await;
     let target = bed.target(&json!({}), &[]);
     let pins = target.record().await.unwrap().unwrap();
     let pin = &pins[&web()];
@@ -70,9 +71,10 @@ async fn what_runs_is_recorded_and_nothing_is_left_to_plan() {
     assert!(findings.iter().all(|finding| finding.ok), "{findings:#?}");
 
     // One replica of another image, and then none that runs.
-    bed.push("v2");
+    bed.push("v2").await;
     bed.write(&WEB.replace("v1", "v2"));
-    bed.compose(&["up", "-d", "--scale", "web=3", "--no-recreate"]);
+    bed.compose(&["up", "-d", "--scale", "web=3", "--no-recreate"])
+        .await;
     let state = target.observe().await.unwrap();
     let held = state[&web()].revision.clone().unwrap();
     assert!(held.0.starts_with("mixed:"), "{held}");
@@ -84,8 +86,9 @@ async fn what_runs_is_recorded_and_nothing_is_left_to_plan() {
             .contains("its replicas run different images"),
         "{error}"
     );
-    bed.compose(&["up", "-d", "--scale", "web=1", "-t", "0"]);
-    bed.compose(&["kill", "web"]);
+    bed.compose(&["up", "-d", "--scale", "web=1", "-t", "0"])
+        .await;
+    bed.compose(&["kill", "web"]).await;
     let error = target.record().await.unwrap_err();
     assert!(
         error.to_string().contains("does not run (exit code 137)"),
@@ -100,14 +103,17 @@ async fn what_runs_is_recorded_and_nothing_is_left_to_plan() {
 #[tokio::test]
 async fn an_image_of_another_name_is_the_same_revision_when_it_is_asked_for() {
     let Some(bed) = Bed::find(WEB) else { return };
-    let v1 = bed.push("v1");
+    let v1 = bed.push("v1").await;
     let other = v1.replace("/app@", "/copy@");
     let copy = format!("{}:v1", bed.repository().replace("/app", "/copy"));
-    bed.docker(&["tag", &format!("{}:v1", bed.repository()), &copy]);
-    bed.docker(&["push", "-q", &copy]);
-    bed.compose(&["up", "-d"]);
+    bed.docker(&["tag", &format!("{}:v1", bed.repository()), &copy])
+        .await;
+    bed.docker(&["push", "-q", &copy]).await;
+    bed.compose(&["up", "-d"]).await;
     let target = bed.target(&json!({}), &[]);
-    let id = bed.docker(&["image", "inspect", "-f", "{{.Id}}", &copy]);
+    let id = bed
+        .docker(&["image", "inspect", "-f", "{{.Id}}", &copy])
+        .await;
     for revision in [digest(&v1), digest(&other), Revision(id)] {
         let pin = Pin {
             revision,
@@ -126,9 +132,9 @@ async fn an_image_of_another_name_is_the_same_revision_when_it_is_asked_for() {
 #[tokio::test]
 async fn an_image_that_nobody_has_is_refused_before_anything_is_touched() {
     let Some(bed) = Bed::find(WEB) else { return };
-    bed.push("v1");
-    bed.compose(&["up", "-d"]);
-    let before = bed.containers();
+    bed.push("v1").await;
+    bed.compose(&["up", "-d"]).await;
+    let before = bed.containers().await;
     let target = bed.target(&json!({}), &[]);
     let (told, release) = (Told::default(), release([absent(&bed)]));
     let facts = facts(Some(&release), &told);
@@ -143,21 +149,22 @@ async fn an_image_that_nobody_has_is_refused_before_anything_is_touched() {
         .unwrap();
     assert!(!image.ok, "{image:?}");
     assert!(!target.keeps(&plan.changes[0].to().clone()).await);
-    assert_eq!(bed.containers(), before);
+    assert_eq!(bed.containers().await, before);
 }
 
 #[tokio::test]
 async fn an_image_of_the_registry_alone_can_be_had_and_a_moved_tag_is_told() {
     let Some(bed) = Bed::find(WEB) else { return };
-    let v1 = bed.push("v1");
-    bed.compose(&["up", "-d"]);
+    let v1 = bed.push("v1").await;
+    bed.compose(&["up", "-d"]).await;
     let target = bed.target(&json!({}), &[]);
     let pins = target.record().await.unwrap().unwrap();
     // v2 under the same tag; v1 goes from the engine.
-    bed.build(&format!("{}:v1", bed.repository()), "v2");
-    bed.docker(&["push", "-q", &format!("{}:v1", bed.repository())]);
-    bed.compose(&["up", "-d", "-t", "0"]);
-    bed.docker(&["rmi", &v1]);
+    bed.build(&format!("{}:v1", bed.repository()), "v2").await;
+    bed.docker(&["push", "-q", &format!("{}:v1", bed.repository())])
+        .await;
+    bed.compose(&["up", "-d", "-t", "0"]).await;
+    bed.docker(&["rmi", &v1]).await;
     let target = bed.target(&json!({}), &[]);
     let (told, release) = (Told::default(), release(pins));
     let facts = facts(Some(&release), &told);
@@ -193,15 +200,15 @@ async fn what_was_built_here_is_kept_and_let_go_by_count() {
     else {
         return;
     };
-    let name = format!("{}-web", bed.project);
+    let name = format!("{}-web", bed.name);
     bed.write(&format!(
         "services:\n  web:\n    image: {name}\n    stop_grace_period: 0s\n"
     ));
     let target = bed.target(&json!({"keep": 1}), &[]);
     let mut ids = Vec::new();
     for version in ["v1", "v2", "v3"] {
-        ids.push(bed.build(&name, version));
-        bed.compose(&["up", "-d", "-t", "0"]);
+        ids.push(bed.build(&name, version).await);
+        bed.compose(&["up", "-d", "-t", "0"]).await;
         let pins = target.record().await.unwrap().unwrap();
         let pin = &pins[&web()];
         assert_eq!(
@@ -216,24 +223,28 @@ async fn what_was_built_here_is_kept_and_let_go_by_count() {
         tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     }
     // Compose does not take what keeps an image for a container of its own, and no volume was made for it.
-    assert_eq!(bed.containers().len(), 1);
-    assert_eq!(bed.compose(&["ps", "-aq"]).lines().count(), 1);
-    let keeping = bed.docker(&[
-        "ps",
-        "-aq",
-        "--filter",
-        &format!("label=lastgood.project={}", bed.project),
-    ]);
+    assert_eq!(bed.containers().await.len(), 1);
+    assert_eq!(bed.compose(&["ps", "-aq"]).await.lines().count(), 1);
+    let keeping = bed
+        .docker(&[
+            "ps",
+            "-aq",
+            "--filter",
+            &format!("label=lastgood.project={}", bed.name),
+        ])
+        .await;
     for id in keeping.lines() {
         assert!(
             !bed.docker(&["inspect", "-f", "{{json .Mounts}}", id])
+                .await
                 .contains("\"volume\"")
         );
     }
-    let label = format!("label=com.docker.compose.project={}", bed.project);
-    bed.docker(&["image", "prune", "-af", "--filter", &label]);
+    let label = format!("label=com.docker.compose.project={}", bed.name);
+    bed.docker(&["image", "prune", "-af", "--filter", &label])
+        .await;
     for id in &ids {
-        bed.docker(&["image", "inspect", id]);
+        bed.docker(&["image", "inspect", id]).await;
     }
     // v1 can still be planned for.
     let pin = Pin {
@@ -255,8 +266,10 @@ async fn what_was_built_here_is_kept_and_let_go_by_count() {
 
     let gone = target.retire(&[Revision(ids[0].clone())]).await.unwrap();
     assert_eq!(gone.len(), 1, "{gone:?}");
-    bed.docker(&["image", "inspect", &ids[0]]);
-    let left = bed.docker(&["images", "-aq", "--no-trunc", "--filter", &label]);
+    bed.docker(&["image", "inspect", &ids[0]]).await;
+    let left = bed
+        .docker(&["images", "-aq", "--no-trunc", "--filter", &label])
+        .await;
     assert!(!left.contains(&ids[1]), "{left}");
     let error = {
         let pin = Pin {
@@ -277,13 +290,13 @@ async fn what_was_built_here_is_kept_and_let_go_by_count() {
 #[tokio::test]
 async fn a_job_that_has_ended_is_left_alone() {
     let Some(bed) = Bed::find(
-        "services:\n  web:\n    image: IMAGE:v1\n    stop_grace_period: 0s\n  job:\n    image: IMAGE:v1\n    environment: [DONE=1]\n",
+        "services:\n  web:\n    image: IMAGE:v1\n    stop_grace_period: 0s\n  job:\n    image: IMAGE:v1\n    environment: {EXIT_AFTER_MS: 0, EXIT_CODE: 0}\n",
     ) else {
         return;
     };
-    let v1 = bed.push("v1");
-    bed.compose(&["up", "-d"]);
-    bed.docker(&["wait", &format!("{}-job-1", bed.project)]);
+    let v1 = bed.push("v1").await;
+    bed.compose(&["up", "-d"]).await;
+    bed.docker(&["wait", &format!("{}-job-1", bed.name)]).await;
     let target = bed.target(&json!({}), &[]);
     assert_eq!(
         target.observe().await.unwrap()[&Slot("job".to_owned())].phase,
@@ -308,8 +321,8 @@ async fn a_job_that_has_ended_is_left_alone() {
 #[tokio::test]
 async fn what_is_not_there_is_told_with_what_is() {
     let Some(bed) = Bed::find(WEB) else { return };
-    bed.push("v1");
-    bed.compose(&["up", "-d"]);
+    bed.push("v1").await;
+    bed.compose(&["up", "-d"]).await;
     let error = bed
         .target(&json!({"services": ["api"]}), &[])
         .observe()
@@ -327,7 +340,7 @@ async fn what_is_not_there_is_told_with_what_is() {
         .unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("no container of project nope") && text.contains(&bed.project),
+        text.contains("no container of project nope") && text.contains(&bed.name),
         "{text}"
     );
 
@@ -341,7 +354,7 @@ async fn what_is_not_there_is_told_with_what_is() {
         .unwrap_err();
     bad_release(&error, "the release names frontend, and nothing of project");
 
-    let file = bed.dir.path().join("images.txt");
+    let file = bed.dir().join("images.txt");
     for (text, says) in [
         ("{{garbage", "expected NAME@sha256:DIGEST"),
         ("web=shop/web:1", "expected NAME@sha256:DIGEST"),
@@ -366,8 +379,8 @@ async fn what_is_not_there_is_told_with_what_is() {
 #[tokio::test]
 async fn a_registry_that_lets_nobody_in_is_told_and_does_not_stop_the_way_back() {
     let Some(bed) = Bed::find(WEB) else { return };
-    bed.push("v1");
-    bed.compose(&["up", "-d"]);
+    bed.push("v1").await;
+    bed.compose(&["up", "-d"]).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let registry = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {

@@ -1,59 +1,63 @@
 //! The command dies at every call: a container of before or a new one is always there, and a fresh run finishes. And what is dropped while the
 //! process still lives serves without one.
 
-use super::bed::{Project, ask, engine, name};
-use super::proxy::{Mischief, Proxy};
+use super::bed::Project;
+use crate::compose_bed::{Mischief, Proxy};
+use crate::docker::{ask, name};
 use serde_json::Value;
 use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
 
 const ONE: &str = "
 services:
-  web: {image: 'IMAGE:v1', networks: [back, front]}
+  web: {image: 'IMAGE:plain', networks: [back, front]}
 networks: {back: {}, front: {}}
 ";
 const CALLS_MAX: usize = 20;
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Applies until the call is reached, in a runtime that is then gone: nothing of ours runs any more. Answers whether it was reached.
-fn die_at(project: &Project, from: &str, to: &str, at: usize, mischief: Mischief) -> bool {
-    let outside = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let proxy = outside.block_on(async { Proxy::start(&project.engine.socket, at, mischief) });
-    let inside = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+fn die_at(project: &Project, outside: &Runtime, to: &str, at: usize, mischief: Mischief) -> bool {
+    let proxy = outside.block_on(async { Proxy::start(project.engine.socket(), at, mischief) });
+    let inside = Builder::new_current_thread().enable_all().build().unwrap();
     let reached = inside.block_on(async {
+        let host = proxy.host();
+        let from = if to == "plain" { "other" } else { "plain" };
         tokio::select! {
             biased;
             () = proxy.reached() => true,
-            applied = project.apply_at(project.install("web", from, to), proxy.socket()) => {
-                assert_eq!(applied.is_ok(), to != "bad", "{applied:?}");
+            applied = project.apply_at(project.install("web", from, to), &host) => {
+                assert_eq!(applied.is_ok(), to != "crash", "{applied:?}");
                 false
             }
         }
     });
     inside.shutdown_background();
-    outside.shutdown_background();
     reached
 }
 
+/// What carries the calls, and what the tests themselves ask of the engine.
+fn outside() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+}
+
 fn every_call_is_the_last(mischief: Mischief) {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, ONE);
-    let (mut from, mut to) = ("v1", "v2");
+    let outside = outside();
+    let Some(project) = outside.block_on(Project::up(ONE)) else {
+        return;
+    };
+    let (mut from, mut to) = ("plain", "other");
     for at in 1..=CALLS_MAX {
-        if !die_at(&project, from, to, at, mischief) {
+        if !die_at(&project, &outside, to, at, mischief) {
             assert!(6 < at, "only {at} calls");
             return;
         }
-        assert!(!project.containers("web").is_empty());
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(project.again("web", to)).unwrap();
-        project.serves("web", to);
+        outside.block_on(async {
+            assert!(!project.containers("web").await.is_empty());
+            project.again("web", to).await.unwrap();
+            project.serves("web", to).await;
+        });
         (from, to) = (to, from);
     }
     panic!("a change makes more than {CALLS_MAX} calls");
@@ -72,38 +76,43 @@ fn killed_after_every_call_it_is_finished_by_the_next_run() {
 /// The release that was there is wanted again, and the one that was being put in place is bad.
 #[test]
 fn a_killed_change_to_a_bad_release_is_turned_round_by_the_next_run() {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, ONE);
+    let outside = outside();
+    let Some(project) = outside.block_on(Project::up(ONE)) else {
+        return;
+    };
     for at in 1..=CALLS_MAX {
-        if !die_at(&project, "v1", "bad", at, Mischief::StopAfter) {
+        if !die_at(&project, &outside, "crash", at, Mischief::StopAfter) {
             return;
         }
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(project.again("web", "v1")).unwrap();
-        project.serves("web", "v1");
+        outside.block_on(async {
+            project.again("web", "plain").await.unwrap();
+            project.serves("web", "plain").await;
+        });
     }
     panic!("a change makes more than {CALLS_MAX} calls");
 }
 
 #[tokio::test]
 async fn a_change_that_is_dropped_leaves_one_that_runs() {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, ONE);
-    let (mut from, mut to) = ("v1", "v2");
+    let Some(project) = Project::up(ONE).await else {
+        return;
+    };
+    let (mut from, mut to) = ("plain", "other");
     // Up to the start: put aside, create, connect, stop, start.
     for at in 1..=5 {
-        let proxy = Proxy::start(&engine.socket, at, Mischief::StopAfter);
+        let proxy = Proxy::start(project.engine.socket(), at, Mischief::StopAfter);
+        let host = proxy.host();
         tokio::select! {
             biased;
             () = proxy.reached() => (),
-            applied = project.apply_at(project.install("web", from, to), proxy.socket()) => {
+            applied = project.apply_at(project.install("web", from, to), &host) => {
                 panic!("call {at} was not reached: {applied:?}");
             }
         }
         let running = until_one_runs(&project).await;
-        ask(&running, "/");
+        ask(&running, "/").await;
         project.again("web", to).await.unwrap();
-        project.serves("web", to);
+        project.serves("web", to).await;
         (from, to) = (to, from);
     }
 }
@@ -112,7 +121,7 @@ async fn a_change_that_is_dropped_leaves_one_that_runs() {
 async fn until_one_runs(project: &Project) -> Value {
     let began = Instant::now();
     loop {
-        let found = project.containers("web");
+        let found = project.containers("web").await;
         let mut running: Vec<_> = found
             .into_iter()
             .filter(|raw| raw["State"]["Running"] == true)

@@ -2,7 +2,6 @@
 
 mod bed;
 mod killed;
-mod proxy;
 mod shared;
 mod swap;
 mod trouble;

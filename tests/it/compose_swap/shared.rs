@@ -1,7 +1,8 @@
 //! Services that stand on the one that is replaced: in its network namespace, or restarted with it.
 
-use super::bed::{Project, ask, docker, engine};
-use super::proxy::{Mischief, Proxy};
+use super::bed::Project;
+use crate::compose_bed::{Mischief, Proxy};
+use crate::docker::ask;
 use lastgood::targets::TargetError;
 
 const SHOP: &str = "
@@ -20,49 +21,58 @@ networks: {back: {}}
 ";
 
 /// The container that another one shares the network of, as that one itself is asked.
-fn shares(project: &Project) {
-    let (web, side) = (project.only("web"), project.only("side"));
+async fn shares(project: &Project) {
+    let (web, side) = (
+        project.container("web").await,
+        project.container("side").await,
+    );
     let mode = format!("container:{}", web["Id"].as_str().unwrap());
     assert_eq!(side["HostConfig"]["NetworkMode"], mode.as_str());
     assert_eq!(side["State"]["Running"], true);
     // Its own check goes through the namespace: it is healthy only in one that is alive.
-    docker(&["exec", side["Id"].as_str().unwrap(), "/app", "probe"]);
+    project
+        .engine
+        .docker(&["exec", side["Id"].as_str().unwrap(), "/app", "probe"])
+        .await;
 }
 
 #[tokio::test]
 async fn a_namespace_is_followed_and_dependents_are_restarted() {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, SHOP);
-    let dep = project.only("dep");
-    let other = project.only("other");
+    let Some(project) = Project::up(SHOP).await else {
+        return;
+    };
+    let dep = project.container("dep").await;
+    let other = project.container("other").await;
     project
         .apply(project.install("web", "v1", "v2"))
         .await
         .unwrap();
-    project.serves("web", "v2");
-    shares(&project);
-    let restarted = project.only("dep");
+    project.serves("web", "v2").await;
+    shares(&project).await;
+    let restarted = project.container("dep").await;
     assert_eq!(restarted["Id"], dep["Id"]);
     assert_ne!(restarted["State"]["StartedAt"], dep["State"]["StartedAt"]);
-    let left = project.only("other");
+    let left = project.container("other").await;
     assert_eq!(left["State"]["StartedAt"], other["State"]["StartedAt"]);
     // What does not come up goes back, with all that stands on it.
     let bad = project.apply(project.install("web", "v2", "bad")).await;
     assert!(matches!(bad, Err(TargetError::Unhealthy { .. })), "{bad:?}");
-    project.serves("web", "v2");
-    shares(&project);
+    project.serves("web", "v2").await;
+    shares(&project).await;
 }
 
 #[tokio::test]
 async fn a_namespace_is_never_lost_whatever_fails() {
-    let Some(engine) = engine() else { return };
     let (both, _) = SHOP.split_once("  dep:").unwrap();
-    let project = Project::up(engine, &format!("{both}networks: {{back: {{}}}}\n"));
+    let file = format!("{both}networks: {{back: {{}}}}\n");
+    let Some(project) = Project::up(&file).await else {
+        return;
+    };
     let (mut from, mut to) = ("v1", "v2");
     for at in 1..=20 {
-        let proxy = Proxy::start(&engine.socket, at, Mischief::Refused);
+        let proxy = Proxy::start(project.engine.socket(), at, Mischief::Refused);
         let applied = project
-            .apply_at(project.install("web", from, to), proxy.socket())
+            .apply_at(project.install("web", from, to), &proxy.host())
             .await;
         if proxy.calls() < at {
             applied.unwrap();
@@ -70,21 +80,22 @@ async fn a_namespace_is_never_lost_whatever_fails() {
         }
         let running = project
             .containers("web")
+            .await
             .into_iter()
             .find(|raw| raw["State"]["Running"] == true);
         ask(
             &running.unwrap_or_else(|| panic!("call {at}: nothing runs: {applied:?}")),
             "/",
         );
-        let sides = project.containers("side");
+        let sides = project.containers("side").await;
         assert!(
             sides.iter().any(|raw| raw["State"]["Running"] == true),
             "call {at}: {applied:?}"
         );
         project.again("web", to).await.unwrap();
         project.again("side", "v1").await.unwrap();
-        project.serves("web", to);
-        shares(&project);
+        project.serves("web", to).await;
+        shares(&project).await;
         (from, to) = (to, from);
     }
     panic!("a change makes more than 20 calls");

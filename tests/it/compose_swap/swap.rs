@@ -1,6 +1,7 @@
 //! A change that goes well, and what the container of before and the new one have in common; and releases that do not come up.
 
-use super::bed::{Project, ask, docker, engine, name};
+use super::bed::Project;
+use crate::docker::{ask, name, send};
 use lastgood::targets::TargetError;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ const SHOP: &str = "
 services:
   web:
     image: IMAGE:v1
-    environment: {GREETING: ' hi'}
+    environment: {GREETING: hi}
     ports: ['127.0.0.1::8080']
     networks: {back: {aliases: [api]}, front: {}}
     volumes: ['named:/named', /anon]
@@ -83,20 +84,22 @@ fn differences(at: &str, a: &Value, b: &Value, found: &mut Vec<String>) {
 
 #[tokio::test]
 async fn a_service_is_replaced_and_nothing_else_changes() {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, SHOP);
-    let before = project.only("web");
-    ask(&before, "/write/kept");
+    let Some(project) = Project::up(SHOP).await else {
+        return;
+    };
+    let before = project.container("web").await;
+    send(&before, "/file/data/text", "kept").await;
     project
         .apply(project.install("web", "v1", "v2"))
         .await
         .unwrap();
-    project.serves("web", "v2 hi");
-    let after = project.only("web");
+    project.serves("web", "v2").await;
+    let after = project.container("web").await;
     assert_ne!(before["Id"], after["Id"]);
-    assert_eq!(after["Image"], engine.image("v2").id.as_str());
+    assert_eq!(ask(&after, "/env/GREETING").await, "hi");
+    assert_eq!(after["Image"], project.image("v2").id.as_str());
     assert_eq!(
-        ask(&after, "/read"),
+        ask(&after, "/file/data/text").await,
         "kept",
         "the anonymous volume lost its data"
     );
@@ -124,25 +127,25 @@ async fn a_service_is_replaced_and_nothing_else_changes() {
     );
     assert_eq!(
         after["Config"]["Labels"]["com.docker.compose.image"],
-        engine.image("v2").id.as_str()
+        project.image("v2").id.as_str()
     );
     // Every name leads to it, in every network, for its neighbour there.
     for (neighbour, network) in [("db", "back"), ("edge", "front")] {
-        let asked = project.only(neighbour);
+        let asked = project.container(neighbour).await;
         let named = format!("{}_{network}", project.name);
         let address = &after["NetworkSettings"]["Networks"][&named]["IPAddress"];
         let own = format!("{}-web-1", project.name);
         for name in ["web", &own] {
             assert_eq!(
-                ask(&asked, &format!("/resolve/{name}")),
+                ask(&asked, &format!("/resolve/{name}")).await,
                 address.as_str().unwrap()
             );
         }
     }
-    let api = ask(&project.only("db"), "/resolve/api");
+    let api = ask(&project.container("db").await, "/resolve/api").await;
     assert!(!api.is_empty(), "the alias is gone");
     // Compose sees the truth: the tag that was rolled back from is something to do.
-    let dry = project.compose(&["--dry-run", "up", "-d"]);
+    let dry = project.dry_run().await;
     let line = dry.lines().find(|line| line.contains("web-1")).unwrap();
     assert!(line.contains("Recreate"), "{dry}");
     let told = project.told();
@@ -152,14 +155,17 @@ async fn a_service_is_replaced_and_nothing_else_changes() {
         .apply(project.install("web", "v1", "v2"))
         .await
         .unwrap();
-    assert_eq!(project.only("web")["Id"], after["Id"]);
+    assert_eq!(project.container("web").await["Id"], after["Id"]);
     // And back again, over what we made ourselves.
     project
         .apply(project.install("web", "v2", "v1"))
         .await
         .unwrap();
-    project.serves("web", "v1 hi");
-    assert_eq!(ask(&project.only("web"), "/read"), "kept");
+    project.serves("web", "v1").await;
+    assert_eq!(
+        ask(&project.container("web").await, "/file/data/text").await,
+        "kept"
+    );
 }
 
 #[track_caller]
@@ -182,34 +188,33 @@ networks: {back: {}}
 
 #[tokio::test]
 async fn what_does_not_come_up_is_put_back() {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, ONE);
-    let before = project.only("web");
+    let Some(project) = Project::up(ONE).await else {
+        return;
+    };
+    let before = project.container("web").await;
     let bad = project.apply(project.install("web", "v1", "bad")).await;
-    is_unhealthy(
-        bad,
-        &["unhealthy", "the database is locked", "back and runs"],
-    );
-    project.serves("web", "v1");
+    is_unhealthy(bad, &["unhealthy", "500 Bad", "back and runs"]);
+    project.serves("web", "v1").await;
     let crashed = project.apply(project.install("web", "v1", "crash")).await;
     is_unhealthy(
         crashed,
         &["exit code 3", "no such table: orders", "back and runs"],
     );
-    project.serves("web", "v1");
-    assert_eq!(project.only("web")["Id"], before["Id"]);
+    project.serves("web", "v1").await;
+    assert_eq!(project.container("web").await["Id"], before["Id"]);
     // Without a HEALTHCHECK it must run for a while, and that is enough.
     project
         .apply(project.install("web", "v1", "plain"))
         .await
         .unwrap();
-    project.serves("web", "plain");
+    project.serves("web", "plain").await;
 }
 
 #[tokio::test]
 async fn a_container_that_ignores_its_signal_is_stopped_after_its_grace() {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, &ONE.replace("v1", "stubborn"));
+    let Some(project) = Project::up(&ONE.replace("v1", "stubborn")).await else {
+        return;
+    };
     project.set("stop-grace", json!("1s"));
     let began = Instant::now();
     project
@@ -217,14 +222,15 @@ async fn a_container_that_ignores_its_signal_is_stopped_after_its_grace() {
         .await
         .unwrap();
     assert!(Duration::from_secs(1) <= began.elapsed());
-    project.serves("web", "v1");
+    project.serves("web", "v1").await;
 }
 
 #[tokio::test]
 async fn a_plan_that_is_out_of_date_is_refused_and_so_is_what_cannot_be_put_back() {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, ONE);
-    let before = project.only("web");
+    let Some(project) = Project::up(ONE).await else {
+        return;
+    };
+    let before = project.container("web").await;
     let applied = project.apply(project.install("web", "v2", "plain")).await;
     assert!(
         matches!(applied, Err(TargetError::Conflict { .. })),
@@ -233,41 +239,45 @@ async fn a_plan_that_is_out_of_date_is_refused_and_so_is_what_cannot_be_put_back
     let gone = project.apply(project.install("nobody", "v1", "v2")).await;
     assert!(matches!(gone, Err(TargetError::Refused { .. })), "{gone:?}");
     // A container that the engine removes as soon as it stops.
-    let id = docker(&[
-        "run",
-        "-d",
-        "--rm",
-        "--network",
-        &format!("{}_back", project.name),
-        "--name",
-        &format!("{}-rm-1", project.name),
-        "--label",
-        &format!("com.docker.compose.project={}", project.name),
-        "--label",
-        "com.docker.compose.service=rm",
-        &engine.image("v1").name,
-    ]);
+    let id = project
+        .engine
+        .docker(&[
+            "run",
+            "-d",
+            "--rm",
+            "--network",
+            &format!("{}_back", project.name),
+            "--name",
+            &format!("{}-rm-1", project.name),
+            "--label",
+            &format!("com.docker.compose.project={}", project.name),
+            "--label",
+            "com.docker.compose.service=rm",
+            &project.image("v1").pinned(),
+        ])
+        .await;
     let applied = project.apply(project.install("rm", "v1", "v2")).await;
     assert!(
         matches!(applied, Err(TargetError::Refused { .. })),
         "{applied:?}"
     );
-    assert_eq!(project.only("rm")["Id"], id.as_str());
-    assert_eq!(project.only("web")["Id"], before["Id"]);
-    docker(&["rm", "-f", &id]);
+    assert_eq!(project.container("rm").await["Id"], id.as_str());
+    assert_eq!(project.container("web").await["Id"], before["Id"]);
+    project.engine.docker(&["rm", "-f", &id]).await;
 }
 
 #[tokio::test]
 async fn the_new_one_can_go_first() {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, ONE);
+    let Some(project) = Project::up(ONE).await else {
+        return;
+    };
     project.set("order", json!("start-first"));
-    let before = project.only("web");
+    let before = project.container("web").await;
     is_unhealthy(
         project.apply(project.install("web", "v1", "bad")).await,
         &["back and runs"],
     );
-    let kept = project.only("web");
+    let kept = project.container("web").await;
     assert_eq!(
         kept["State"]["StartedAt"], before["State"]["StartedAt"],
         "it was away"
@@ -276,30 +286,31 @@ async fn the_new_one_can_go_first() {
         .apply(project.install("web", "v1", "v2"))
         .await
         .unwrap();
-    project.serves("web", "v2");
+    project.serves("web", "v2").await;
 }
 
 #[tokio::test]
 async fn replicas_are_replaced_one_after_the_other() {
-    let Some(engine) = engine() else { return };
     let scaled = "services:\n  web: {image: 'IMAGE:v1', scale: 3}\n";
-    let project = Project::up(engine, scaled);
+    let Some(project) = Project::up(scaled).await else {
+        return;
+    };
     project
         .apply(project.install("web", "v1", "v2"))
         .await
         .unwrap();
-    let after = project.containers("web");
+    let after = project.containers("web").await;
     let names: Vec<_> = after.iter().map(name).collect();
     let expected: Vec<_> = (1..=3)
         .map(|number| format!("{}-web-{number}", project.name))
         .collect();
     assert_eq!(names, expected);
     for raw in &after {
-        assert_eq!(ask(raw, "/"), "v2");
+        assert_eq!(ask(raw, "/").await, "v2");
     }
     let bad = project.apply(project.install("web", "v2", "bad")).await;
     is_unhealthy(bad, &["back and runs"]);
-    for raw in project.containers("web") {
-        assert_eq!(ask(&raw, "/"), "v2");
+    for raw in project.containers("web").await {
+        assert_eq!(ask(&raw, "/").await, "v2");
     }
 }

@@ -1,11 +1,12 @@
 //! Every call fails once, in each way that a call can fail: afterwards one container serves, and running again finishes.
 
-use super::bed::{Project, ask, engine, name};
-use super::proxy::{Mischief, Proxy};
+use super::bed::Project;
+use crate::compose_bed::{Mischief, Proxy};
+use crate::docker::{ask, name};
 
 const ONE: &str = "
 services:
-  web: {image: 'IMAGE:v1', networks: [back, front]}
+  web: {image: 'IMAGE:plain', networks: [back, front]}
 networks: {back: {}, front: {}}
 ";
 
@@ -13,13 +14,14 @@ networks: {back: {}, front: {}}
 const CALLS_MAX: usize = 20;
 
 async fn every_call_fails_once(mischief: Mischief) {
-    let Some(engine) = engine() else { return };
-    let project = Project::up(engine, ONE);
-    let (mut from, mut to) = ("v1", "v2");
+    let Some(project) = Project::up(ONE).await else {
+        return;
+    };
+    let (mut from, mut to) = ("plain", "other");
     for at in 1..=CALLS_MAX {
-        let proxy = Proxy::start(&engine.socket, at, mischief);
+        let proxy = Proxy::start(project.engine.socket(), at, mischief);
         let applied = project
-            .apply_at(project.install("web", from, to), proxy.socket())
+            .apply_at(project.install("web", from, to), &proxy.host())
             .await;
         if proxy.calls() < at {
             // There was no such call: all of them have failed once.
@@ -27,7 +29,7 @@ async fn every_call_fails_once(mischief: Mischief) {
             assert!(6 < at, "only {} calls", proxy.calls());
             return;
         }
-        let found = project.containers("web");
+        let found = project.containers("web").await;
         let running: Vec<_> = found
             .iter()
             .filter(|raw| raw["State"]["Running"] == true)
@@ -38,7 +40,7 @@ async fn every_call_fails_once(mischief: Mischief) {
             1,
             "{mischief:?} of call {at}: {names:?}, {applied:?}"
         );
-        let serves = ask(running[0], "/");
+        let serves = ask(running[0], "/").await;
         let expected = if applied.is_ok() { to } else { from };
         // The removal at the end may fail with the new one in place.
         assert!(
@@ -46,7 +48,7 @@ async fn every_call_fails_once(mischief: Mischief) {
             "{mischief:?} of call {at}: {serves}"
         );
         project.again("web", to).await.unwrap();
-        project.serves("web", to);
+        project.serves("web", to).await;
         (from, to) = (to, from);
     }
     panic!("a change makes more than {CALLS_MAX} calls");

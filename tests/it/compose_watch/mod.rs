@@ -2,50 +2,17 @@
 //! Changes themselves are tested elsewhere.
 
 mod evidence;
-mod proxy;
 mod trouble;
 mod watch;
 
+use crate::compose_bed::Told;
 use crate::docker::{App, Engine, Image, Project};
 use lastgood::model::secret::Secret;
 use lastgood::model::sighting::Symptom;
 use lastgood::model::state::{Revision, Slot, Wanted};
 use lastgood::model::verdict::Severity;
-use lastgood::targets::{Attended, Base, Story, Target, open};
+use lastgood::targets::{Attended, Base, Target, open};
 use serde_json::{Value, json};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// What was told while it was watched.
-#[derive(Debug, Default)]
-struct Told(Mutex<Vec<String>>);
-
-impl Story for Told {
-    fn progress(&self, slot: &Slot, text: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(format!("{slot}: {text}"));
-    }
-}
-
-impl Told {
-    fn lines(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Until this was told, 30 s at most.
-    async fn until(&self, part: &str) {
-        let began = Instant::now();
-        while !self.lines().iter().any(|line| line.contains(part)) {
-            let late = Duration::from_secs(30) < began.elapsed();
-            assert!(!late, "{part} was not told: {:?}", self.lines());
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
 
 /// A target; `more` are further settings.
 fn target(host: &str, project: &Project, more: &Value) -> Box<dyn Target> {

@@ -1,7 +1,7 @@
 //! Engines that are hard to reach while containers are watched.
 
-use super::proxy::Proxy;
 use super::{Told, attend, held, one, pushed, sighted, target};
+use crate::compose_bed::{Mischief, Proxy};
 use crate::docker::{App, Engine, Project};
 use lastgood::model::sighting::Symptom;
 use lastgood::model::verdict::Severity;
@@ -14,7 +14,7 @@ async fn without_events_it_is_looked_all_the_same() {
     let image = pushed(&engine, &App::new("v1"), "deaf").await;
     let project = Project::new(&engine, "watch-deaf", |_| one(&image, ""));
     project.up().await;
-    let proxy = Proxy::cutting_events(engine.socket());
+    let proxy = Proxy::start(engine.socket(), 0, Mischief::NoEvents);
     let target = target(&proxy.host(), &project, &json!({"stable": "6s"}));
     let told = Told::default();
     let wanted = held(&image);
@@ -33,7 +33,7 @@ async fn an_engine_that_goes_away_is_no_sickness() {
     let image = pushed(&engine, &App::new("v1"), "away").await;
     let project = Project::new(&engine, "watch-away", |_| one(&image, ""));
     project.up().await;
-    let proxy = Proxy::cutting_events(engine.socket());
+    let proxy = Proxy::start(engine.socket(), 0, Mischief::NoEvents);
     let target = target(&proxy.host(), &project, &json!({"stable": "2s"}));
     let told = Told::default();
     let wanted = held(&image);

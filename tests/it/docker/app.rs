@@ -69,7 +69,7 @@ impl App {
     }
 }
 
-const HEALTHCHECK: &str = r#"HEALTHCHECK --interval=500ms --timeout=2s --retries=2 --start-period=500ms CMD ["/app","probe"]"#;
+const HEALTHCHECK: &str = r#"HEALTHCHECK --interval=300ms --timeout=2s --retries=2 --start-period=500ms CMD ["/app","probe"]"#;
 
 /// An image of the demo service, on the engine and in its registry.
 #[derive(Debug, Clone)]
@@ -93,11 +93,34 @@ impl Engine {
     /// The image, pushed as `REGISTRY/NAME:TAG`, which moves there when another image had that tag.
     pub async fn push(&self, app: &App, name: &str, tag: &str) -> Image {
         let local = self.local(app).await;
-        let name = format!("{}/{name}", self.registry());
-        let tagged = format!("{name}:{tag}");
+        let tagged = format!("{}/{name}:{tag}", self.registry());
+        let note = format!("pushed-{}", program::digest(tagged.as_bytes()));
+        let _lock = self.lock(&note).await;
+        // What was pushed last, by whichever test.
+        let note = self.directory().join(note);
+        let last = fs::read_to_string(&note).unwrap_or_default();
+        if let [of, id, digest, name] = last.lines().collect::<Vec<_>>()[..]
+            && of == local
+        {
+            return Image {
+                id: id.to_owned(),
+                digest: digest.to_owned(),
+                name: name.to_owned(),
+            };
+        }
+        drop(fs::remove_file(&note));
         self.docker(&["tag", &local, &tagged]).await;
-        self.docker(&["push", "--quiet", &tagged]).await;
-        let image = self.inspect(&tagged).await;
+        let image = self.pushed(&tagged).await;
+        let text = [&local, &image.id, &image.digest, &image.name].map(String::as_str);
+        fs::write(note, text.join("\n")).unwrap();
+        image
+    }
+
+    /// What the engine has under this name with a tag, pushed.
+    pub async fn pushed(&self, tagged: &str) -> Image {
+        self.docker(&["push", "--quiet", tagged]).await;
+        let image = self.inspect(tagged).await;
+        let (name, _) = tagged.rsplit_once(':').unwrap();
         let digests = image["RepoDigests"].as_array().unwrap();
         let digest = digests.iter().find_map(|digest| {
             let (of, digest) = digest.as_str()?.split_once('@')?;
@@ -106,7 +129,7 @@ impl Engine {
         Image {
             id: image["Id"].as_str().unwrap().to_owned(),
             digest: digest.expect("what is pushed has a digest"),
-            name,
+            name: name.to_owned(),
         }
     }
 
@@ -116,20 +139,27 @@ impl Engine {
         let program = program::compiled().await;
         let unique = program::digest(format!("{instructions:?}{}", program.display()).as_bytes());
         let name = format!("demo:{unique}");
-        let lock = self.directory().join(format!("image-{unique}.lock"));
-        let lock = File::create(lock).unwrap();
-        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
-        let _lock = lock.unwrap().unwrap();
-        if self.try_docker(&["image", "inspect", &name]).await.is_ok() {
-            return name;
+        let note = self.directory().join(format!("made-{unique}"));
+        let _lock = self.lock(&format!("image-{unique}")).await;
+        if !note.exists() {
+            self.build(app, &name).await;
+            File::create(note).unwrap();
         }
-        self.import(
-            &[("app", &fs::read(program).unwrap())],
-            &instructions,
-            &name,
-        )
-        .await;
         name
+    }
+
+    /// An image of its own, even of the same description, under this name alone: for tests that move names and remove images.
+    pub async fn build(&self, app: &App, name: &str) {
+        let program = fs::read(program::compiled().await).unwrap();
+        self.import(&[("app", &program)], &app.instructions(), name)
+            .await;
+    }
+
+    /// Held until it is dropped, among all tests of a run.
+    async fn lock(&self, name: &str) -> File {
+        let lock = File::create(self.directory().join(format!("{name}.lock"))).unwrap();
+        let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+        lock.unwrap().unwrap()
     }
 
     /// An image FROM scratch with these programs and instructions of a Dockerfile.

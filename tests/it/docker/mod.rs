@@ -19,8 +19,8 @@
 //! |---|---|
 //! | the engine | `Engine::find() -> Option<Engine>`, `.host()` (`unix://…`), `.socket()`, `.registry()` (`127.0.0.1:PORT`), `.bridge()`, `.config()` (a `DOCKER_CONFIG`) |
 //! | the CLI | `.docker(&[…]) -> String` (panics), `.try_docker(&[…]) -> Result<String, String>`, `.inspect(name) -> Value`, `.command()` |
-//! | images | `App::new(version).bad().exits_after_ms(5)…`, `.push(&app, "shop/web", "v1") -> Image{id, digest, name}`, `.local(&app)` (as if built there), `.import(…)` |
-//! | projects | `Project::new(&engine, prefix, yaml)`, `.name`, `.port`, `.up()`, `.compose(&[…])`, `.dry_run()`, `.container(service)`, `.containers(service)`, `.get(path)`, `.rewrite(yaml)` |
+//! | images | `App::new(version).bad().exits_after_ms(5)…`, `.push(&app, "shop/web", "v1") -> Image{id, digest, name}`, `.local(&app)` (as if built there), `.build(&app, name)` (one of its own), `.import(…)` |
+//! | projects | `Project::new(&engine, prefix, yaml)`, `.name`, `.port`, `.up()`, `.compose(&[…])`, `.dry_run()`, `.container(service)`, `.containers(service)`, `.get(path)`, `.rewrite(yaml)`; `name(&container)`, `ask(&container, path)` |
 //! | alone | `Alone::start() -> Option<Alone>`: an engine for one test, such as one of swarm; derefs to `Engine` |
 //!
 //! What a container does is told by the variables of its image (`service/main.rs`), which a compose file may override.
@@ -29,6 +29,7 @@
 
 mod alone;
 mod app;
+mod container;
 mod program;
 mod project;
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod tests;
 
 pub use alone::Alone;
 pub use app::{App, Image};
+pub use container::{ask, name, send};
 pub use program::compiled as program;
 pub use project::{Project, free_port};
 

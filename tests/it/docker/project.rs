@@ -122,8 +122,10 @@ impl Project {
         }
         let mut args = vec!["container", "inspect"];
         args.extend(ids.lines());
-        let text = self.engine.docker(&args).await;
-        let mut all: Vec<Value> = serde_json::from_str(&text).unwrap();
+        // One that is removed meanwhile is none; the others are told all the same.
+        let mut command = self.engine.command();
+        let output = command.args(&args).output().await.unwrap();
+        let mut all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
         all.sort_by_key(|container| container["Name"].to_string());
         all
     }

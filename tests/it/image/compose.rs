@@ -39,7 +39,7 @@ impl Shop {
             .job(JobSpec::new("deploy", "success"))
             .artifact(ArtifactSpec::zip("site", release));
         let config = format!(
-            "version: 1\nenvironments:\n  production:\n    source: {{ workflow: deploy.yml, branch: main, artifact: site, deploy-job: deploy }}\n    targets: [{{ name: shop, kind: compose, project: {}, payload: images.txt }}]\n    policy: {{ on-inconclusive: pass }}\n",
+            "version: 1\nenvironments:\n  production:\n    source: {{ workflow: deploy.yml, branch: main, artifact: site, deploy-job: deploy }}\n    targets: [{{ name: shop, kind: compose, project: {}, payload: images.txt, stable: 1s, drift: [1s] }}]\n    policy: {{ on-inconclusive: pass }}\n",
             project.name
         );
         fs::write(rig.path(".github/lastgood.yml"), config).unwrap();
@@ -72,12 +72,12 @@ async fn a_project_is_put_back_through_the_mounted_socket() {
     assert!(next.contains("Recreate"), "{next}");
 }
 
-/// A container that takes its 20 s to stop is not waited for: the step ends in time, and running it again finishes.
+/// A container that takes its 12 s to stop is not waited for: the step ends in time, and running it again finishes.
 #[tokio::test]
 async fn cancelled_while_the_old_container_stops() {
     let Some(engine) = Engine::find() else { return };
     let bad = App::new("v2").ignores_term();
-    let shop = Shop::new(&engine, &bad, "    stop_grace_period: 20s\n").await;
+    let shop = Shop::new(&engine, &bad, "    stop_grace_period: 12s\n").await;
     shop.project
         .until("web", "v2", |web| web["Image"] == shop.bad.id)
         .await;

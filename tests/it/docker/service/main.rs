@@ -15,10 +15,10 @@
 //! Called `restart`, it is the program that the tests hold (`crate::rig`), for where there is no shell.
 //!
 //! `GET /env/NAME` answers a variable, `GET /file/PATH` a file, `GET /reach/NAME:PORT` the status line of another service,
-//! `POST /file/PATH` writes the body. `app probe` is its HEALTHCHECK: it asks `/health` and says what was answered.
+//! `GET /resolve/NAME` its addresses, `POST /file/PATH` writes the body. `app probe` is its HEALTHCHECK: it asks `/health` and says what was answered.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 const TERM: i32 = 15;
@@ -112,6 +112,12 @@ fn answer(head: &str, body: &[u8], is_bad: bool) -> (&'static str, Vec<u8>) {
     } else if let Some(address) = path.strip_prefix("/reach/") {
         let status = |text: String| text.lines().next().unwrap_or_default().as_bytes().to_vec();
         found(get(address, "/").map(status))
+    } else if let Some(name) = path.strip_prefix("/resolve/") {
+        found((name, 80).to_socket_addrs().map(|all| {
+            let mut all: Vec<String> = all.map(|one| one.ip().to_string()).collect();
+            all.sort();
+            all.join(",").into_bytes()
+        }))
     } else {
         let version = text("VERSION");
         let version = if version.is_empty() { "v0" } else { &version };
