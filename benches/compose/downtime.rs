@@ -48,10 +48,17 @@ async fn get(port: u16) -> std::io::Result<String> {
 }
 
 impl Asking {
+    fn has(&self, version: &str) -> bool {
+        let answers = self.answers.lock();
+        answers.is_ok_and(|answers| answers.iter().any(|(_, answer)| answer == version))
+    }
+
     /// From the last answer of one version to the first of the other.
     pub(crate) async fn between(self, before: &str, after: &str) -> anyhow::Result<Duration> {
-        // What was asked a moment ago may still be answered.
-        tokio::time::sleep(EVERY * 4).await;
+        let began = Instant::now();
+        while !self.has(after) && began.elapsed() < ANSWER_MAX * 10 {
+            tokio::time::sleep(EVERY).await;
+        }
         self.task.abort();
         let answers = self.answers.lock().ok().context("the client panicked")?;
         let of = |version: &str| {
@@ -59,10 +66,11 @@ impl Asking {
             let times: Vec<Instant> = answers.map(|(at, _)| *at).collect();
             times
         };
+        let all = answers.len();
         let last = of(before).into_iter().max();
         let first = of(after).into_iter().min();
-        let last = last.with_context(|| format!("{before} never answered"))?;
-        let first = first.with_context(|| format!("{after} never answered"))?;
+        let last = last.with_context(|| format!("{before} gave none of {all} answers"))?;
+        let first = first.with_context(|| format!("{after} gave none of {all} answers"))?;
         Ok(first.saturating_duration_since(last))
     }
 }

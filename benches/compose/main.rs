@@ -42,6 +42,7 @@ mod tools;
 #[path = "../../tests/it/world/mod.rs"]
 mod world;
 
+use anyhow::Context as _;
 use clients::{Client, Clients};
 use docker::{App, Engine};
 use scene::Scene;
@@ -124,7 +125,8 @@ async fn measure(
             let asking = downtime::ask(scene.port());
             let wall = clients.run(&scene, client).await?;
             scene.is_good().await?;
-            let down = asking.between(scene::BAD, scene::GOOD).await?;
+            let down = asking.between(scene::BAD, scene::GOOD).await;
+            let down = down.with_context(|| client.name())?;
             // The first round warms the caches up.
             if 0 < round {
                 walls.push(wall);
