@@ -50,8 +50,9 @@ pub enum TaskState {
     Coming,
     /// By its HEALTHCHECK when it has one: the swarm calls a task running when it is healthy.
     Running,
-    /// Complete, shut down, removed or orphaned: it ended as it was told to.
+    /// Shut down, removed, orphaned, or complete where it may be: it ended as it was told to.
     Ended,
+    /// It ended, and should run on.
     Failed,
     /// The node would not even start it: no such image, no such mount.
     Rejected,

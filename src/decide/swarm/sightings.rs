@@ -2,7 +2,7 @@
 
 use super::{Seen, Task, TaskState, UpdateState};
 use crate::model::sighting::{Sighting, Symptom};
-use crate::model::state::Slot;
+use crate::model::state::{Phase, Slot};
 use crate::model::verdict::Severity;
 use std::collections::BTreeSet;
 
@@ -39,8 +39,12 @@ pub fn look(slot: &Slot, before: &BTreeSet<String>, seen: &Seen, digest: &str) -
     sightings
 }
 
-/// Fewer run than should, in two looks in a row: one look may fall between the end of a task and the start of the next.
-pub fn fewer(slot: &Slot, last: &Seen, now: &Seen) -> Option<Sighting> {
+/// Fewer run than should, in two looks in a row: one look may fall between the end of a task and the start of the next. While the
+/// swarm updates, tasks come and go, and that counts only in the last look, `is_last`.
+pub fn fewer(slot: &Slot, last: &Seen, now: &Seen, is_last: bool) -> Option<Sighting> {
+    if super::phase(now) == Phase::Moving && !is_last {
+        return None;
+    }
     let lacks = |seen: &Seen| seen.up() < seen.needed();
     if !lacks(last) || !lacks(now) || last.needed() != now.needed() {
         return None;

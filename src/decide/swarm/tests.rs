@@ -165,7 +165,7 @@ fn what_is_seen_of_a_service_that_should_stay() {
 fn one_look_with_fewer_says_nothing() {
     #[track_caller]
     fn check(last: &str, now: &str, expected: Option<Severity>) {
-        let sighting = fewer(&Slot("web".to_owned()), &seen(last), &seen(now));
+        let sighting = fewer(&Slot("web".to_owned()), &seen(last), &seen(now), false);
         assert_eq!(sighting.map(|it| it.severity), expected);
     }
     let (less, none) = ("b 2 completed b:running b:coming", "b 2 completed b:coming");
@@ -176,4 +176,10 @@ fn one_look_with_fewer_says_nothing() {
     check(less, all, None);
     // Somebody scales it: what is needed grew just now.
     check(all, "b 3 completed b:running b:running", None);
+    // The swarm is at work: only what it has not done in the end counts.
+    let works = "b 2 updating b:coming a:running";
+    check(works, works, None);
+    let slot = Slot("web".to_owned());
+    let last = fewer(&slot, &seen(works), &seen(works), true).unwrap();
+    assert_eq!(last.symptom, Symptom::NoneAvailable);
 }

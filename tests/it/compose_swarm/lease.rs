@@ -1,11 +1,10 @@
 //! The lease inside an engine: one at a time, over when it is not renewed, whoever was killed at whatever point.
 
-use super::bed::{bed, run};
 use super::target;
-use crate::tools;
+use crate::docker::{Engine, Swarm};
 use lastgood::targets::{Claim, Target, TargetError};
 use serde_json::{Value, json};
-use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
@@ -47,92 +46,104 @@ async fn keeps_two_apart(target: &dyn Target) {
     target.release(&a).await;
     takes(target, &b).await;
     // Known to be over.
-    let mut c = claim("c", 1);
+    let mut c = claim("c", 4);
     c.dead = vec!["b".to_owned()];
     takes(target, &c).await;
     waits(target, &a, "c (").await;
-    sleep(Duration::from_millis(1200)).await;
+    // Over by the clock of the engine.
+    sleep(Duration::from_millis(4100)).await;
     takes(target, &a).await;
     waits(target, &c, "a (").await;
     target.release(&a).await;
 }
 
-/// Of many who ask at once, one has it: when it is free, and when one that is over is taken.
+/// Of many who ask at once, one has it: when it is free, and when the operation that has it is known to be over.
 async fn goes_to_one(target: &dyn Target) {
+    let mut dead = Vec::new();
     for round in 0..4 {
-        let claims: Vec<Claim> = (0..6).map(|i| claim(&format!("r{round}-{i}"), 1)).collect();
+        let claims: Vec<Claim> = (0..6)
+            .map(|i| Claim {
+                dead: dead.clone(),
+                ..claim(&format!("r{round}-{i}"), 60)
+            })
+            .collect();
         let asked = claims.iter().map(|claim| target.lease(claim));
         let answers = futures_util::future::join_all(asked).await;
-        let taken = answers.iter().filter(|it| matches!(it, Ok(true))).count();
-        assert!(taken <= 1, "{answers:?}");
-        for answer in answers {
+        let mut taken = Vec::new();
+        for (claim, answer) in claims.iter().zip(&answers) {
             match answer {
-                Ok(true) | Err(TargetError::Held { .. } | TargetError::Unreachable { .. }) => (),
+                Ok(true) => taken.push(claim),
+                Err(TargetError::Held { .. } | TargetError::Unreachable { .. }) => (),
                 other => panic!("{other:?}"),
             }
         }
-        // With half of the rounds, the last one was not given back and is over.
-        sleep(Duration::from_millis(1100)).await;
+        let [one] = taken[..] else {
+            panic!("round {round}: {answers:?}");
+        };
+        if round % 2 == 0 {
+            dead.push(one.operation.clone());
+        } else {
+            target.release(one).await;
+        }
     }
 }
 
-/// A project on the engine of the bed with an image as Compose builds it; what it made is removed again.
-struct Project {
-    host: String,
-    name: String,
-    image: String,
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A project with an image as Compose builds it: its containers inherit the labels of Compose, and get a volume.
+pub(super) struct Project {
+    pub(super) engine: Engine,
+    pub(super) name: String,
+    pub(super) image: String,
 }
 
 impl Project {
-    fn new(name: &str) -> Option<Self> {
-        let host = tools::variable("DOCKER_HOST");
-        let host = tools::or_missing(host, "engine (DOCKER_HOST)")?;
-        let name = format!("swarmx-{name}-{}", std::process::id());
-        let dir = tempfile::tempdir().unwrap();
-        let tar = dir.path().join("empty.tar");
-        fs::write(&tar, [0; 1024]).unwrap();
+    pub(super) async fn new(prefix: &str) -> Option<Self> {
+        let engine = Engine::find()?;
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("lease-{prefix}-{}-{count}", std::process::id());
         let image = format!("{name}:v1");
         let label =
             format!("LABEL com.docker.compose.project={name} com.docker.compose.service=web");
-        run(
-            &host,
-            "docker",
-            &[
-                "import",
-                "-c",
-                "VOLUME /data",
-                "-c",
-                &label,
-                tar.to_str().unwrap(),
-                &image,
-            ],
-        );
-        let project = Self { host, name, image };
-        let name = format!("{}-web-1", project.name);
-        project.docker(&["create", "--name", &name, &project.image, "/web"]);
-        Some(project)
+        let instructions = ["VOLUME /data".to_owned(), label];
+        engine.import(&[], &instructions, &image).await;
+        let web = format!("{name}-web-1");
+        engine
+            .docker(&["create", "--name", &web, &image, "/web"])
+            .await;
+        Some(Self {
+            engine,
+            name,
+            image,
+        })
     }
 
-    #[track_caller]
-    fn docker(&self, arguments: &[&str]) -> String {
-        run(&self.host, "docker", arguments)
+    pub(super) fn target(&self) -> Box<dyn Target> {
+        target(self.engine.host(), &json!({"project": self.name}))
     }
 
-    fn target(&self) -> Box<dyn Target> {
-        target(&self.host, &json!({"project": self.name}))
-    }
-
-    /// The names of its marks.
-    fn marks(&self) -> Vec<String> {
-        let label = format!("label=lastgood.lease={}", self.name);
-        let listed = self.docker(&["ps", "-a", "--filter", &label, "--format", "{{.Names}}"]);
+    async fn named(&self, filter: &str) -> Vec<String> {
+        let list = ["ps", "--all", "--filter", filter, "--format", "{{.Names}}"];
+        let listed = self.engine.docker(&list).await;
         let mut names: Vec<String> = listed.lines().map(str::to_owned).collect();
         names.sort();
         names
     }
 
+    /// The names of its marks.
+    async fn marks(&self) -> Vec<String> {
+        self.named(&format!("label=lastgood.lease={}", self.name))
+            .await
+    }
+
+    /// What Compose takes for containers of the project.
+    pub(super) async fn containers(&self) -> Vec<String> {
+        self.named(&format!("label=com.docker.compose.project={}", self.name))
+            .await
+    }
+
     /// What a renewal of `operation` leaves when it is killed after it made the next mark.
-    fn half(&self, operation: &str, seconds: u64) -> String {
+    async fn half(&self, operation: &str, seconds: u64) {
         let name = format!("lastgood-lease-{}-next-{operation}", self.name);
         let labels = [
             format!("lastgood.lease={}", self.name),
@@ -141,101 +152,109 @@ impl Project {
             format!("lastgood.seconds={seconds}"),
             "com.docker.compose.project=".to_owned(),
         ];
-        let mut arguments = vec!["create", "--name", &name];
+        let mut args = vec!["create", "--name", &name];
         for label in &labels {
-            arguments.extend(["--label", label.as_str()]);
+            args.extend(["--label", label.as_str()]);
         }
-        arguments.extend([self.image.as_str(), "/x"]);
-        self.docker(&arguments);
-        name
+        args.extend([self.image.as_str(), "/x"]);
+        self.engine.docker(&args).await;
     }
 }
 
 impl Drop for Project {
     fn drop(&mut self) {
-        let mut names = self.marks();
-        names.push(format!("{}-web-1", self.name));
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.docker(&[&["rm", "-fv"][..], &names].concat());
-        self.docker(&["rmi", &self.image]);
+        let filter = format!("name={}", self.name);
+        let list = ["ps", "--all", "--quiet", "--filter", &filter];
+        let listed = self.engine.command().args(list).as_std_mut().output();
+        let ids = listed.map(|listed| listed.stdout).unwrap_or_default();
+        let ids = String::from_utf8_lossy(&ids).into_owned();
+        let remove = ["rm", "--force", "--volumes"];
+        let all = remove.into_iter().chain(ids.split_whitespace());
+        drop(self.engine.command().args(all).as_std_mut().output());
+        let image = ["image", "rm", &self.image];
+        drop(self.engine.command().args(image).as_std_mut().output());
     }
+}
+
+/// How many volumes the engine made for a container.
+pub(super) fn volumes_of(container: &Value) -> usize {
+    let mounts = container["Mounts"].as_array().unwrap();
+    mounts
+        .iter()
+        .filter(|mount| mount["Type"] == "volume")
+        .count()
 }
 
 #[tokio::test]
 async fn a_container_that_never_starts_keeps_two_operations_apart() {
-    let Some(project) = Project::new("apart") else {
+    let Some(project) = Project::new("apart").await else {
         return;
     };
     let target = project.target();
     keeps_two_apart(&*target).await;
-    assert_eq!(project.marks(), Vec::<String>::new());
+    assert_eq!(project.marks().await, [""; 0]);
     goes_to_one(&*target).await;
 }
 
 #[tokio::test]
 async fn a_lease_is_no_container_of_the_project() {
-    let Some(project) = Project::new("mark") else {
+    let Some(project) = Project::new("mark").await else {
         return;
     };
     let target = project.target();
     takes(&*target, &claim("a", 30)).await;
     takes(&*target, &claim("a", 30)).await;
     let name = format!("lastgood-lease-{}", project.name);
-    assert_eq!(project.marks(), [name.as_str()]);
-    let label = format!("label=com.docker.compose.project={}", project.name);
-    let listed = project.docker(&["ps", "-a", "--filter", &label, "--format", "{{.Names}}"]);
-    assert_eq!(listed, format!("{}-web-1", project.name));
-    let told: Value =
-        serde_json::from_str(&project.docker(&["inspect", "-f", "{{json .}}", &name])).unwrap();
+    assert_eq!(project.marks().await, [name.as_str()]);
+    let web = format!("{}-web-1", project.name);
+    assert_eq!(project.containers().await, [web]);
+    let told = project.engine.inspect(&name).await;
     assert_eq!(told["State"]["Status"], "created");
-    assert_eq!(
-        told["Mounts"].as_array().map(Vec::len),
-        Some(0),
-        "{}",
-        told["Mounts"]
-    );
+    assert_eq!(volumes_of(&told), 0, "{}", told["Mounts"]);
     // Pruned in the middle: the next renewal makes it anew.
-    project.docker(&["rm", &name]);
+    project.engine.docker(&["rm", &name]).await;
     takes(&*target, &claim("a", 30)).await;
-    assert_eq!(project.marks(), [name.as_str()]);
+    assert_eq!(project.marks().await, [name.as_str()]);
 }
 
 #[tokio::test]
 async fn a_renewal_that_was_killed_blocks_nobody_for_long() {
-    let Some(project) = Project::new("killed") else {
+    let Some(project) = Project::new("killed").await else {
         return;
     };
     let target = project.target();
-    let (a, b) = (claim("a", 2), claim("b", 30));
+    let (a, b) = (claim("a", 4), claim("b", 30));
     // After the next mark was made.
     takes(&*target, &a).await;
-    project.half("a", 2);
+    project.half("a", 4).await;
     waits(&*target, &b, "a (").await;
-    sleep(Duration::from_millis(2100)).await;
+    sleep(Duration::from_millis(4100)).await;
     takes(&*target, &b).await;
-    assert_eq!(project.marks().len(), 1);
+    assert_eq!(project.marks().await.len(), 1);
     target.release(&b).await;
     // After the last one was removed.
-    project.half("a", 2);
+    project.half("a", 30).await;
     waits(&*target, &b, "a (").await;
     takes(&*target, &a).await;
-    assert_eq!(project.marks().len(), 1);
+    assert_eq!(project.marks().await.len(), 1);
     target.release(&a).await;
-    project.half("a", 1);
+    project.half("a", 1).await;
     sleep(Duration::from_millis(1100)).await;
     takes(&*target, &b).await;
-    assert_eq!(project.marks().len(), 1);
+    assert_eq!(project.marks().await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_config_of_the_swarm_keeps_two_operations_apart() {
-    let Some(bed) = bed() else { return };
-    let target = target(bed.host(), &json!({"stack": "leased"}));
+pub(super) async fn a_config_keeps_two_operations_apart(swarm: &Swarm) {
+    let target = super::stack(swarm, "leased");
     keeps_two_apart(&*target).await;
     goes_to_one(&*target).await;
-    let off = super::target(bed.host(), &json!({"stack": "leased", "lease": false}));
+    let off = super::target(swarm.host(), &json!({"stack": "leased", "lease": false}));
     assert!(!off.lease(&claim("x", 30)).await.unwrap());
-    bed.docker(&["config", "rm", "lastgood-lease-leased"]);
+    // It is no part of the stack.
+    let listed = ["config", "ls", "--format", "{{.Name}} {{.Labels}}"];
+    let listed = swarm.docker(&listed).await;
+    assert!(listed.starts_with("lastgood-lease-leased"), "{listed}");
+    assert!(!listed.contains("stack.namespace"), "{listed}");
 }
 
 /// An engine behind a proxy that lets nobody write.

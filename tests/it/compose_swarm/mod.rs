@@ -1,19 +1,23 @@
 //! The stacks of a swarm, leases on engines, and Podman: what the Compose target does there, on real engines. Containers of projects are
-//! tested elsewhere.
+//! tested elsewhere. An engine in a swarm costs seconds, so what needs one shares it: side by side, each on a stack of its own.
 
-mod bed;
+mod changes;
+mod kept;
 mod lease;
 mod podman;
-mod update;
+mod stacks;
 mod watch;
 
-use bed::Bed;
+use crate::docker::{App, Image, Swarm};
 use lastgood::decide::diff;
 use lastgood::decide::guard::{Permission, permit};
+use lastgood::model::plan::OnStateConflict;
 use lastgood::model::state::{Held, Phase, Revision, Slot, Wanted};
 use lastgood::targets::{Base, ReleaseFacts, Story, Target, TargetError, Way, open};
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
 
 /// What was told while a change was made.
 #[derive(Debug, Default)]
@@ -45,7 +49,7 @@ fn facts(told: &Told) -> ReleaseFacts<'_> {
         environment: "production",
         way: Way::Back,
         emergency: false,
-        on_state_conflict: lastgood::model::plan::OnStateConflict::Stop,
+        on_state_conflict: OnStateConflict::Stop,
         allowed: &[],
         story: Some(told),
     }
@@ -61,6 +65,10 @@ fn target(host: &str, more: &Value) -> Box<dyn Target> {
     open("compose", "shop", settings, &Base::default()).expect("the settings are good")
 }
 
+fn stack(swarm: &Swarm, name: &str) -> Box<dyn Target> {
+    target(swarm.host(), &json!({"stack": name}))
+}
+
 fn web() -> Slot {
     Slot("web".to_owned())
 }
@@ -74,11 +82,27 @@ async fn held(target: &dyn Target) -> Held {
 }
 
 #[track_caller]
-fn is(held: &Held, digest: &str, phase: Phase) {
+fn is(held: &Held, image: &Image, phase: Phase) {
     assert_eq!(
         (held.revision.clone(), held.phase),
-        (Some(Revision(digest.to_owned())), phase)
+        (Some(Revision(image.digest.clone())), phase)
     );
+}
+
+/// Waits until the service is at work on what it holds, in this way.
+async fn settled(target: &dyn Target, phase: Phase) {
+    let began = Instant::now();
+    loop {
+        let found = held(target).await;
+        if found.phase == phase {
+            return;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "expected {phase:?}, found {found:?}"
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Brings `web` to a digest as the engine would: observed, planned, looked at, permitted, applied.
@@ -95,4 +119,24 @@ async fn bring(target: &dyn Target, digest: &str, told: &Told) -> Result<usize, 
         target.apply(change, None, &facts).await?;
     }
     Ok(permitted.plan().changes.len())
+}
+
+/// Two that are well, one that never gets healthy, one that ends by itself.
+struct Images {
+    v1: Image,
+    v2: Image,
+    bad: Image,
+    crash: Image,
+}
+
+impl Images {
+    async fn push(swarm: &Swarm) -> Self {
+        let push = async |app: App, tag: &str| swarm.push(&app, "swarm/web", tag).await;
+        Self {
+            v1: push(App::new("v1"), "v1").await,
+            v2: push(App::new("v2"), "v2").await,
+            bad: push(App::new("v3").bad(), "bad").await,
+            crash: push(App::new("v4").exits_after_ms(300), "crash").await,
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! Podman's Docker API: what of the Compose target works there. Podman is optional, also in CI: where it does not run, that is said.
 
-use super::bed::run;
 use super::target;
 use crate::tools;
 use lastgood::targets::Claim;
@@ -66,8 +65,20 @@ impl Podman {
         format!("unix://{}/podman.sock", self.dir.path().display())
     }
 
+    #[track_caller]
+    #[expect(clippy::disallowed_methods, reason = "the docker CLI")]
     fn docker(&self, arguments: &[&str]) -> String {
-        run(&self.host(), "docker", arguments)
+        let output = Command::new("docker")
+            .args(arguments)
+            .env("DOCKER_HOST", self.host())
+            .env("DOCKER_CONFIG", self.dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}{why}");
+        said.trim().to_owned()
     }
 }
 

@@ -1,31 +1,29 @@
 //! Services that are watched after a change.
 
-use super::bed::bed;
-use super::{Bed, Told, held, target, web};
+use super::{Images, Told, held, settled, target, web};
+use crate::docker::{Image, Swarm};
 use lastgood::model::sighting::Symptom;
-use lastgood::model::state::{Revision, Wanted};
+use lastgood::model::state::{Phase, Revision, Wanted};
 use lastgood::targets::{Attended, Target};
 use serde_json::json;
 use std::time::Duration;
-use tokio::time::sleep;
 
-fn stack(bed: &Bed, name: &str) -> Box<dyn Target> {
-    target(bed.host(), &json!({"stack": name, "stable": "6s"}))
+fn stack(swarm: &Swarm, name: &str) -> Box<dyn Target> {
+    target(swarm.host(), &json!({"stack": name, "stable": "6s"}))
 }
 
-async fn attended(target: &dyn Target, digest: &str) -> Attended {
-    let wanted = Wanted::from_iter([(web(), Revision(digest.to_owned()))]);
+async fn attended(target: &dyn Target, image: &Image) -> Attended {
+    let wanted = Wanted::from_iter([(web(), Revision(image.digest.clone()))]);
     let told = Told::default();
     target.attend(&wanted, &told).await.unwrap().unwrap()
 }
 
-#[tokio::test]
-async fn tasks_that_end_again_and_again_are_seen() {
-    let Some(bed) = bed() else { return };
-    let _made = bed.service("loop", &bed.stored("crash"), &[]);
-    let target = stack(&bed, "loop");
+pub(super) async fn tasks_that_end_again_and_again_are_seen(swarm: &Swarm, images: &Images) {
+    let crash = &images.crash;
+    swarm.service("loop", &crash.stored("crash"), &[]).await;
+    let target = stack(swarm, "loop");
     held(&*target).await;
-    let seen = attended(&*target, bed.digest("crash")).await;
+    let seen = attended(&*target, crash).await;
     let first = seen.sightings.first().unwrap();
     assert!(
         matches!(first.symptom, Symptom::CrashLoop | Symptom::NoneAvailable),
@@ -33,33 +31,21 @@ async fn tasks_that_end_again_and_again_are_seen() {
     );
 }
 
-#[tokio::test]
-async fn a_service_that_stays_is_quiet_and_one_that_is_changed_is_not() {
-    let Some(bed) = bed() else { return };
-    let made = bed.service("still", &bed.stored("v1"), &[]);
-    let target = stack(&bed, "still");
-    while !matches!(
-        held(&*target).await.phase,
-        lastgood::model::state::Phase::Running
-    ) {
-        sleep(Duration::from_millis(100)).await;
-    }
-    let seen = attended(&*target, bed.digest("v1")).await;
+pub(super) async fn one_that_stays_is_quiet_and_one_that_is_changed_is_not(
+    swarm: &Swarm,
+    images: &Images,
+) {
+    let Images { v1, v2, .. } = images;
+    let name = swarm.service("still", &v1.stored("v1"), &[]).await;
+    let target = stack(swarm, "still");
+    settled(&*target, Phase::Running).await;
+    let seen = attended(&*target, v1).await;
     assert_eq!(seen.sightings, Vec::new());
     assert!(Duration::from_secs(6) <= seen.watched);
-    let image = bed.stored("v2");
-    bed.docker(&[
-        "service",
-        "update",
-        "-d",
-        "--no-resolve-image",
-        "--image",
-        &image,
-        &made.name,
-    ]);
-    let seen = attended(&*target, bed.digest("v1")).await;
+    swarm.put(&name, &v2.stored("v2")).await;
+    let seen = attended(&*target, v1).await;
     assert_eq!(seen.sightings[0].symptom, Symptom::DriftedBack);
-    drop(made);
-    let seen = attended(&*target, bed.digest("v1")).await;
+    swarm.docker(&["service", "rm", &name]).await;
+    let seen = attended(&*target, v1).await;
     assert!(seen.sightings[0].what.contains("gone"), "{seen:?}");
 }

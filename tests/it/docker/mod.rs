@@ -21,7 +21,8 @@
 //! | the CLI | `.docker(&[…]) -> String` (panics), `.try_docker(&[…]) -> Result<String, String>`, `.inspect(name) -> Value`, `.command()` |
 //! | images | `App::new(version).bad().exits_after_ms(5)…`, `.push(&app, "shop/web", "v1") -> Image{id, digest, name}`, `.local(&app)` (as if built there), `.build(&app, name)` (one of its own), `.import(…)` |
 //! | projects | `Project::new(&engine, prefix, yaml)`, `.name`, `.port`, `.up()`, `.compose(&[…])`, `.dry_run()`, `.container(service)`, `.containers(service)`, `.get(path)`, `.rewrite(yaml)`; `name(&container)`, `ask(&container, path)` |
-//! | alone | `Alone::start() -> Option<Alone>`: an engine for one test, such as one of swarm; derefs to `Engine` |
+//! | alone | `Alone::start() -> Option<Alone>`: an engine for one test; derefs to `Engine` |
+//! | swarm | `Swarm::start().await -> Option<Swarm>`: such an engine in a swarm of its own; `.service(stack, image, &[…])`, `.put(service, image)`, `.said(service)`; its tests are called `swarm_…` |
 //!
 //! What a container does is told by the variables of its image (`service/main.rs`), which a compose file may override.
 //!
@@ -32,6 +33,7 @@ mod app;
 mod container;
 mod program;
 mod project;
+mod swarm;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +42,7 @@ pub use app::{App, Image};
 pub use container::{ask, name, send};
 pub use program::compiled as program;
 pub use project::{Project, free_port};
+pub use swarm::Swarm;
 
 use crate::tools;
 use serde_json::Value;

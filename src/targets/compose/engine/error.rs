@@ -87,6 +87,24 @@ impl EngineError {
         self.code() == Some(404)
     }
 
+    /// Whether it says that something is in the way, above all that a name is taken.
+    pub(in crate::targets::compose) fn is_conflict(&self) -> bool {
+        match self {
+            Self::Status { status: 409, .. } => true,
+            // Podman answers the creation of a container whose name is taken so (4.3, `pkg/api/handlers/compat/containers_create.go`).
+            Self::Status {
+                status: 500,
+                message,
+            } => message.contains("already in use"),
+            Self::Status { .. }
+            | Self::Refused { .. }
+            | Self::Unreached { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::Unreadable { .. } => false,
+        }
+    }
+
     /// The status of a refusal.
     pub(in crate::targets::compose) fn code(&self) -> Option<u16> {
         match self {

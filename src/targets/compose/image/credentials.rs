@@ -53,6 +53,20 @@ pub(super) fn given(compose: &Compose) -> Result<Credentials, TargetError> {
     })
 }
 
+/// The login for one image, as it is named. `None`: none was given for its registry; a swarm then goes on with the one that the
+/// service has.
+///
+/// # Errors
+/// As [`given`].
+pub(in crate::targets::compose) fn of(
+    compose: &Compose,
+    image: &str,
+) -> Result<Option<DockerCredentials>, TargetError> {
+    let logins = given(compose)?;
+    let image = image.parse::<Reference>().ok();
+    Ok(image.and_then(|image| header(&logins, &image)))
+}
+
 /// The login for one image, for `X-Registry-Auth`.
 pub(super) fn header(credentials: &Credentials, image: &Reference) -> Option<DockerCredentials> {
     let address = match image.registry() {

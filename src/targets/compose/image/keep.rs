@@ -64,7 +64,7 @@ pub(in crate::targets::compose) async fn keep(
         .await
     {
         Ok(_) => (),
-        Err(error) if error.code() == Some(409) => same(engine, &name, id, &of).await?,
+        Err(error) if error.is_conflict() => same(engine, &name, id, &of).await?,
         Err(error) => return Err(error.changing(&of)),
     }
     Ok(Some(format!(
@@ -212,7 +212,7 @@ pub(in crate::targets::compose) async fn let_go(
 fn settled(answer: Result<(), bollard::errors::Error>, of: &str) -> Result<(), TargetError> {
     match answer.map_err(EngineError::from) {
         Ok(()) => Ok(()),
-        Err(error) if error.is_absent() || error.code() == Some(409) => Ok(()),
+        Err(error) if error.is_absent() || error.is_conflict() => Ok(()),
         Err(error) => Err(error.changing(of)),
     }
 }

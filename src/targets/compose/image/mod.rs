@@ -1,7 +1,7 @@
 //! Images: which one a revision means, whether it can be had, and getting it onto the engine before anything is touched.
 //! No container that serves is changed here.
 
-mod credentials;
+pub(super) mod credentials;
 pub(super) mod keep;
 pub(super) mod local;
 pub(super) mod name;

@@ -98,7 +98,7 @@ async fn replace(
         Ok(()) => Ok(Some(id)),
         Err(error) => {
             let error = EngineError::from(error);
-            if matches!(error.code(), Some(404 | 409)) {
+            if error.is_absent() || error.is_conflict() {
                 remove(engine, &id, what).await?;
                 return Ok(None);
             }
@@ -235,9 +235,7 @@ async fn create(
             Ok(id.map(str::to_owned))
         }
         // 404: the image went meanwhile, and the next look takes another.
-        Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(None),
-        // So says Podman 4.3, with 500.
-        Err(error) if error.to_string().contains("already in use") => Ok(None),
+        Err(error) if error.is_absent() || error.is_conflict() => Ok(None),
         Err(error) => Err(denied(error, what)),
     }
 }

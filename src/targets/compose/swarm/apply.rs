@@ -3,12 +3,13 @@
 //! the swarm went back by itself there is no previous spec, and before it nobody knows which one it is.
 
 use super::service::Service;
-use super::{follow, hazards, login, reference, revision, stack};
+use super::{follow, hazards, reference, revision, stack};
 use crate::decide::swarm;
 use crate::model::plan::Change;
 use crate::model::state::{Phase, Slot};
 use crate::targets::compose::Compose;
 use crate::targets::compose::engine::EngineError;
+use crate::targets::compose::image::credentials;
 use crate::targets::{ReleaseFacts, TargetError};
 use serde_json::Value;
 
@@ -70,7 +71,7 @@ async fn update(compose: &Compose, service: &Service, image: &str) -> Result<(),
         .ok_or_else(|| unreadable(service))?;
     let version = service.version;
     let path = format!("/services/{id}/update?version={version}");
-    let login = login::of(compose, image)?;
+    let login = credentials::of(compose, image)?;
     let of = format!("could not put {image} in place in {name}");
     match engine.post_as(&path, &spec, login.as_ref()).await {
         Ok(said) => {

@@ -37,7 +37,7 @@ pub(in crate::targets::compose) async fn attend(
         match stack::read(compose).await {
             Ok(services) => {
                 failed = 0;
-                watch.look(held, &services);
+                watch.look(held, &services, window <= began.elapsed());
             }
             Err(error) => {
                 failed += 1;
@@ -76,7 +76,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn look(&mut self, held: &Wanted, services: &IndexMap<Slot, Service>) {
+    fn look(&mut self, held: &Wanted, services: &IndexMap<Slot, Service>, is_last: bool) {
         for (slot, revision) in held {
             let Some(service) = services.get(slot) else {
                 self.keep(stable::drifted(slot, "the service is gone", None));
@@ -98,7 +98,8 @@ impl Watch {
                 swarm::look(slot, failed, seen, &digest)
             };
             if let Some(last) = self.last.get(slot) {
-                new.extend(swarm::fewer(slot, last, seen));
+                let is_last = is_last && seen.holds(&digest);
+                new.extend(swarm::fewer(slot, last, seen, is_last));
             }
             self.last.insert(slot.clone(), seen.clone());
             for sighting in new {

@@ -1,11 +1,12 @@
 //! The last look before a plan is permitted: every image can be had, and what the services will do by themselves is told.
 
 use super::service::Service;
-use super::{login, reference, revision, stack};
+use super::{reference, revision, stack};
 use crate::model::plan::{Change, Hazard, Plan};
 use crate::model::state::Slot;
 use crate::targets::compose::Compose;
 use crate::targets::compose::engine::EngineError;
+use crate::targets::compose::image::credentials;
 use crate::targets::{ReleaseFacts, TargetError};
 use serde_json::Value;
 
@@ -78,7 +79,7 @@ pub(super) async fn can_be_had(
         return Ok(());
     }
     let engine = compose.engine().await?;
-    let login = login::of(compose, image)?;
+    let login = credentials::of(compose, image)?;
     let is_given = login.is_some();
     let asked = engine.api().inspect_registry_image(image, login).await;
     let Err(error) = asked.map_err(EngineError::from) else {

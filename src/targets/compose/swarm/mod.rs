@@ -6,7 +6,6 @@ mod attend;
 mod evidence;
 mod follow;
 mod hazards;
-mod login;
 mod preflight;
 mod reference;
 mod revision;

@@ -1,7 +1,6 @@
 //! Which digest a service runs: by its spec where that names one, else by the container of a task on this node, else by what the
 //! registry has under the tag now, which proves nothing and is said.
 
-use super::login;
 use super::service::Service;
 use super::stack;
 use crate::decide::swarm::{TaskState, digest_of};
@@ -9,6 +8,7 @@ use crate::model::state::Revision;
 use crate::targets::TargetError;
 use crate::targets::compose::Compose;
 use crate::targets::compose::engine::{Engine, EngineError};
+use crate::targets::compose::image::credentials;
 use crate::targets::registry::Reference;
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ pub(super) async fn of(compose: &Compose, service: &Service) -> Result<Found, Ta
             unproven: None,
         });
     }
-    let login = login::of(compose, image)?;
+    let login = credentials::of(compose, image)?;
     let asked = engine.api().inspect_registry_image(image, login).await;
     let digest = asked.ok().and_then(|said| said.descriptor.digest);
     Ok(match digest {

@@ -114,6 +114,9 @@ fn update(raw: &Value) -> Option<Update> {
     })
 }
 
+/// Of a task that should run on.
+const COMPLETE: &str = "ended with exit code 0: by itself, or stopped because it was unhealthy";
+
 /// One task: the id of its service, its node, and the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Placed {
@@ -130,14 +133,20 @@ impl Placed {
     pub(super) fn read(raw: &Value) -> Option<Self> {
         let text = |path: &str| raw.pointer(path).and_then(Value::as_str);
         let error = text("/Status/Err").filter(|error| !error.is_empty());
+        let condition = text("/Spec/RestartPolicy/Condition").unwrap_or("any");
+        let (state, trouble) = match text("/Status/State")? {
+            // A node stops a task that is unhealthy; one that then ends well is called complete, as one that ends by itself.
+            "complete" if condition == "any" => (TaskState::Failed, error.or(Some(COMPLETE))),
+            other => (state(other), error),
+        };
         Some(Self {
             service: text("/ServiceID")?.to_owned(),
             task: Task {
                 id: text("/ID")?.to_owned(),
                 image: text("/Spec/ContainerSpec/Image")?.to_owned(),
-                state: state(text("/Status/State")?),
+                state,
                 is_wanted: text("/DesiredState") == Some("running"),
-                trouble: error.map(str::to_owned),
+                trouble: trouble.map(str::to_owned),
             },
             container: text("/Status/ContainerStatus/ContainerID")
                 .filter(|id| !id.is_empty())
@@ -221,5 +230,21 @@ mod tests {
         assert_eq!(placed.task.state, TaskState::Rejected);
         assert_eq!(placed.task.trouble.as_deref(), Some("No such image: x"));
         assert_eq!((placed.container, placed.task.is_wanted), (None, false));
+    }
+
+    /// What the swarm says of a task that was stopped because it was unhealthy, and ended well.
+    #[test]
+    fn a_task_that_should_run_on_is_not_complete() {
+        let read = |condition: &str| {
+            let raw = json!({
+                "ID": "t1", "ServiceID": "s1", "DesiredState": "shutdown", "Status": {"State": "complete"},
+                "Spec": {"ContainerSpec": {"Image": "app"}, "RestartPolicy": {"Condition": condition}},
+            });
+            Placed::read(&raw).unwrap().task
+        };
+        assert_eq!(read("any").state, TaskState::Failed);
+        assert_eq!(read("any").trouble.as_deref(), Some(COMPLETE));
+        assert_eq!(read("none").state, TaskState::Ended);
+        assert_eq!(read("on-failure").trouble, None);
     }
 }

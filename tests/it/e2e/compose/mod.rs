@@ -13,5 +13,6 @@ mod refusals;
 mod secrets;
 mod services;
 mod shop;
+mod stack;
 mod stopped;
 mod two;
