@@ -7,9 +7,11 @@ use lastgood::cli::action;
 use serde_json::Value;
 use std::path::PathBuf;
 
-const COPIED: [&str; 6] = [
+const COPIED: [&str; 8] = [
     "docs/examples/canister-deploy.yml",
     "docs/examples/canister-rollback.yml",
+    "docs/examples/compose-deploy.yml",
+    "docs/examples/compose-rollback.yml",
     "docs/examples/deploy.yml",
     "docs/examples/kubernetes-deploy.yml",
     "docs/examples/kubernetes-rollback.yml",
