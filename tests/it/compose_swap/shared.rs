@@ -86,7 +86,8 @@ async fn a_namespace_is_never_lost_whatever_fails() {
         ask(
             &running.unwrap_or_else(|| panic!("call {at}: nothing runs: {applied:?}")),
             "/",
-        );
+        )
+        .await;
         let sides = project.containers("side").await;
         assert!(
             sides.iter().any(|raw| raw["State"]["Running"] == true),
