@@ -1,7 +1,9 @@
 //! Podman's Docker API: what of the Compose target works there. Podman is optional, also in CI: where it does not run, that is said.
 
-use super::target;
+use super::{target, web};
 use crate::tools;
+use lastgood::model::release::Pin;
+use lastgood::model::state::Revision;
 use lastgood::targets::Claim;
 use serde_json::json;
 use std::fs;
@@ -133,4 +135,17 @@ async fn podman_is_asked_as_docker_is() {
     target.release(&claim("a")).await;
     assert!(target.lease(&claim("b")).await.unwrap());
     target.release(&claim("b")).await;
+    // A name that is taken is told with another status there.
+    let id = podman.docker(&["image", "inspect", "-f", "{{.Id}}", "localhost/web:v1"]);
+    let pin = Pin {
+        recorded: Some(json!({"image": "localhost/web:v1", "id": id, "built": true})),
+        revision: Revision(id),
+        payload: None,
+        images: Vec::new(),
+    };
+    let pins = [(web(), pin)].into_iter().collect();
+    for _ in 0..2 {
+        let kept = target.protect(&pins).await.unwrap();
+        assert_eq!(kept.len(), 1, "{kept:?}");
+    }
 }

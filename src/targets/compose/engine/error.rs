@@ -249,6 +249,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_taken_is_told_by_podman_in_words() {
+        let check = |status: u16, body: &[u8], expected: bool| {
+            let error = EngineError::status(status, body);
+            assert_eq!(error.is_conflict(), expected, "{error}");
+        };
+        let podman = br#"{"cause":"that name is already in use","message":"creating container storage: the container name \"web\" is already in use by 1f"}"#;
+        check(500, podman, true);
+        check(409, b"Conflict", true);
+        check(500, b"no space left on device", false);
+        check(404, podman, false);
+    }
+
+    #[test]
     fn what_an_engine_says_is_told_in_its_words() {
         let said = EngineError::status(404, br#"{"message":"No such container: web"}"#);
         assert!(said.is_absent());
