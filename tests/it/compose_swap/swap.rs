@@ -198,7 +198,7 @@ async fn what_does_not_come_up_is_put_back() {
     let crashed = project.apply(project.install("web", "v1", "crash")).await;
     is_unhealthy(
         crashed,
-        &["exit code 3", "no such table: orders", "back and runs"],
+        &["exit code 3", "this is the end", "back and runs"],
     );
     project.serves("web", "v1").await;
     assert_eq!(project.container("web").await["Id"], before["Id"]);
