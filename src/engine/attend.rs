@@ -73,6 +73,10 @@ async fn one(operation: &Operation, target: &dyn Target, after: &State) -> Optio
         .filter(|(slot, _)| counts(slot))
         .filter_map(|(slot, held)| Some((slot.clone(), held.revision.clone()?)))
         .collect();
+    // Nothing that was looked at is no proof that all is well.
+    if held.is_empty() {
+        return None;
+    }
     let attended = match target.attend(&held, operation).await {
         Ok(Some(attended)) => attended,
         Ok(None) => return None,

@@ -11,7 +11,7 @@ use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::payload::{Payloads, Verified};
 use crate::model::plan::{Change, Permitted};
-use crate::model::state::{State, Wanted};
+use crate::model::state::{Slot, State, Wanted};
 use crate::targets::{ReleaseFacts, Target, Way};
 
 /// A permitted plan for one target, with what it needs.
@@ -83,6 +83,7 @@ pub(super) async fn prepare<'a>(
     }
     // Slots that were found only now are told apart as well.
     check_distinct(&operation.targets)?;
+    check_asked(operation.request.verb.slots(), &observed)?;
     remember_before(operation, observed);
     Ok(Prepared { steps })
 }
@@ -166,6 +167,26 @@ pub(super) async fn prepare_back<'a>(
         );
     }
     Ok(Prepared { steps })
+}
+
+/// A slot that was asked for and that no target has is a typing error, also where slots are found only by looking.
+fn check_asked(asked: &[Slot], observed: &[State]) -> Result<(), Failure> {
+    let known = || observed.iter().flat_map(State::keys);
+    let Some(slot) = asked
+        .iter()
+        .find(|slot| known().all(|known| known != *slot))
+    else {
+        return Ok(());
+    };
+    let known: Vec<&str> = known().map(|slot| slot.0.as_str()).collect();
+    Err(Failure::msg(
+        Outcome::Usage,
+        format!(
+            "--slot: found {slot}, expected one of: {}",
+            known.join(", ")
+        ),
+    )
+    .hint("the targets of the environment have these slots now"))
 }
 
 async fn prepare_one<'a>(

@@ -104,9 +104,7 @@ impl Outcome {
                 "the new release was unhealthy; the last good one is back and was judged healthy"
             }
             Self::Unhealthy => "the release is unhealthy and was left in place",
-            Self::StillUnhealthy => {
-                "the last good release is back and the service is still not well: escalate"
-            }
+            Self::StillUnhealthy => "the rollback did not make the service well: escalate",
             Self::NoKnownGood => "there is no release that was proven good to go back to",
             Self::ArtifactRefused => "the artifact is not what was promised; nothing was applied",
             Self::Refused => "a guard, hazard, lease or policy forbids it; nothing was applied",

@@ -68,7 +68,7 @@ impl TargetError {
             Self::Held { .. } => Failure::msg(Outcome::Refused, text)
                 .hint("wait for that operation to end, then run the same command again"),
             Self::Unreachable { .. } => Failure::msg(Outcome::Unreachable, text)
-                .hint("run the same command again when the target answers"),
+                .hint("check its address, and run the same command again when it answers"),
             Self::OutcomeUnknown { .. } => Failure::msg(Outcome::Incomplete, text)
                 .hint("run the same command again: it observes first and resumes"),
             Self::Unhealthy { advice, .. } => Failure::msg(Outcome::Unhealthy, text).hint(advice),

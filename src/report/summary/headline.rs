@@ -47,7 +47,12 @@ fn rows(story: &Story<'_>, ended: &Ended) -> Vec<(&'static str, String)> {
     let code_and_meaning = format!("`{outcome}`, exit code {}{meaning}", outcome.exit_code());
     let mut rows = vec![("Outcome", code_and_meaning), ("Changed", changed(story))];
     if let Some(release) = release(story, ended) {
-        let name = if is_in_place(outcome) {
+        let failed = story
+            .steps()
+            .iter()
+            .any(|step| matches!(step.end, StepEnd::Failed { .. }));
+        // A change that failed may have been taken back.
+        let name = if is_in_place(outcome) && !failed {
             "In place now"
         } else {
             "Release that was chosen"
