@@ -11,7 +11,7 @@ use bollard::query_parameters::{
     ListContainersOptions, RemoveContainerOptions, RenameContainerOptions,
 };
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// On everything that marks a project: its name.
 const LEASE: &str = "lastgood.lease";
@@ -295,10 +295,7 @@ async fn list(
 ) -> Result<Vec<bollard::models::ContainerSummary>, TargetError> {
     let asked = ListContainersOptions {
         all: true,
-        filters: Some(HashMap::from([(
-            "label".to_owned(),
-            vec![label.to_owned()],
-        )])),
+        filters: Some([("label".to_owned(), vec![label.to_owned()])].into()),
         ..ListContainersOptions::default()
     };
     let listed = engine.api().list_containers(Some(asked)).await;

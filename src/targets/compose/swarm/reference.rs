@@ -53,10 +53,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(now: &str, pin: Option<Pin>, expected: &str) {
+    fn check(now: &str, pin: Option<&Pin>, expected: &str) {
         let slot = Slot("web".to_owned());
         let a = digest("a");
-        let found = wanted(&slot, now, &a, pin.as_ref()).unwrap();
+        let found = wanted(&slot, now, &a, pin).unwrap();
         assert_eq!(found, expected.replace("{a}", &a.0));
     }
 
@@ -73,17 +73,17 @@ mod tests {
         check("nginx:1.27", None, "nginx@{a}");
         check(
             &now,
-            Some(pin("old.io/app:v1@{a}", "old.io/app@{a}")),
+            Some(&pin("old.io/app:v1@{a}", "old.io/app@{a}")),
             "old.io/app:v1@{a}",
         );
         check(
             &now,
-            Some(pin("app:v1", "old.io/app@{a}")),
+            Some(&pin("app:v1", "old.io/app@{a}")),
             "old.io/app@{a}",
         );
         let mut other = pin("old.io/app:v1@{a}", "old.io/app@{a}");
         other.revision = digest("c");
-        check(&now, Some(other), "r.io/app@{a}");
+        check(&now, Some(&other), "r.io/app@{a}");
     }
 
     #[test]
