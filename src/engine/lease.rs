@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// A lease that is not renewed for this long is over.
 const LENGTH: SignedDuration = SignedDuration::from_secs(60);
@@ -25,6 +25,9 @@ const RENEWAL: Duration = Duration::from_secs(10);
 const LENGTH_INSIDE: Duration = Duration::from_secs(30);
 /// How often it is looked whether a held lease was given back.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest wait for a lease that nobody needs.
+const SWEEP_MAX: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Written {
@@ -96,6 +99,17 @@ impl Leases {
             }
         }
         Ok(leases)
+    }
+
+    /// Gives back what an operation that died left in the targets, where there is nothing to change and so no lease to take.
+    pub(super) async fn sweep(operation: &Operation) {
+        if claim(operation).dead.is_empty() {
+            return;
+        }
+        // Somebody else's is left alone, and so is one that cannot be had soon: it expires.
+        if let Ok(Ok(leases)) = timeout(SWEEP_MAX, Self::take(operation)).await {
+            leases.release(operation).await;
+        }
     }
 
     /// Gives back what lies in the targets; files go when this is dropped.

@@ -29,6 +29,7 @@ pub(super) async fn apply(
     ward: Option<&mut Ward<'_>>,
 ) -> Result<Option<Verdict>, Failure> {
     if prepared.changes() == 0 {
+        Leases::sweep(operation).await;
         return Ok(None);
     }
     let leases = Leases::take(operation).await?;
