@@ -26,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// What targets get to leave something at work where a change was dropped in the middle.
-const STAND_UP: Duration = Duration::from_millis(2000);
+const STAND_UP: Duration = Duration::from_secs(2);
 
 /// Longest last observation of a command that was asked to stop.
 const LAST_LOOK: Duration = Duration::from_millis(500);

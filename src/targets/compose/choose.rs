@@ -276,7 +276,7 @@ mod tests {
             recorded(&slot, &pin('a', std::slice::from_ref(&good)))
                 .unwrap()
                 .names,
-            [good.clone()]
+            std::slice::from_ref(&good)
         );
         assert_eq!(recorded(&slot, &pin('a', &[])).unwrap().names, [""; 0]);
         let error = recorded(&slot, &pin('b', &[good])).unwrap_err();
@@ -328,7 +328,7 @@ mod tests {
         let error = of("web=shop/web:2".to_owned()).unwrap_err();
         match error {
             TargetError::BadRelease { next, .. } => {
-                assert!(next.contains("service=NAME@sha256"), "{next}")
+                assert!(next.contains("service=NAME@sha256"), "{next}");
             }
             other => panic!("{other}"),
         }

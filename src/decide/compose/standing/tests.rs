@@ -3,7 +3,7 @@ use crate::decide::compose::{Errors, Happened, Health};
 use proptest::prelude::*;
 
 const RULES: Rules = Rules {
-    starting_max: Duration::from_secs(60),
+    starting_max: Duration::from_mins(1),
     errors_max: 10,
 };
 
