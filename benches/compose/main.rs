@@ -15,6 +15,7 @@ mod scene;
 
 #[expect(
     clippy::panic,
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
     unused_imports,

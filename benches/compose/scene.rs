@@ -29,12 +29,12 @@ impl Scene {
         let project = Project::new(engine, "bench", |port| {
             let mut yaml = "services:\n".to_owned();
             for (number, service) in services.iter().enumerate() {
-                yaml.push_str(&format!(
-                    "  {service}:\n    image: {}\n    stop_grace_period: 1s\n",
-                    bad.pinned()
-                ));
+                let image = bad.pinned();
+                yaml.extend(["  ", service, ":\n    image: ", &image]);
+                yaml.push_str("\n    stop_grace_period: 1s\n");
                 if number == 0 {
-                    yaml.push_str(&format!("    ports: ['127.0.0.1:{port}:8080']\n"));
+                    let port = port.to_string();
+                    yaml.extend(["    ports: ['127.0.0.1:", &port, ":8080']\n"]);
                 }
             }
             yaml
@@ -42,7 +42,7 @@ impl Scene {
         let dir = TempDir::new()?;
         let mut pin = "services:\n".to_owned();
         for service in &services {
-            pin.push_str(&format!("  {service}:\n    image: {}\n", good.pinned()));
+            pin.extend(["  ", service, ":\n    image: ", &good.pinned(), "\n"]);
         }
         fs::write(dir.path().join("pin.yml"), pin)?;
         Ok(Self {

@@ -50,7 +50,7 @@ async fn what_runs_is_recorded_and_nothing_is_left_to_plan() {
     let pins = target.record().await.unwrap().unwrap();
     let pin = &pins[&web()];
     assert_eq!(pin.revision, digest(&v1));
-    assert_eq!(pin.images, [v1.clone()]);
+    assert_eq!(pin.images, std::slice::from_ref(&v1));
     let recorded = pin.recorded.as_ref().unwrap();
     assert_eq!(recorded["image"], format!("{}:v1", bed.repository()));
     assert_eq!(

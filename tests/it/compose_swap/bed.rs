@@ -33,7 +33,7 @@ fn apps() -> [(&'static str, App); 7] {
 /// A project of its own; taken down at the end.
 #[derive(Debug)]
 pub(super) struct Project {
-    project: docker::Project,
+    bed: docker::Project,
     images: BTreeMap<&'static str, Image>,
     settings: Mutex<Value>,
     told: Told,
@@ -43,7 +43,7 @@ impl Deref for Project {
     type Target = docker::Project;
 
     fn deref(&self) -> &docker::Project {
-        &self.project
+        &self.bed
     }
 }
 
@@ -56,12 +56,12 @@ impl Project {
             images.insert(tag, engine.push(&app, "swap/app", tag).await);
         }
         let file = file.replace("IMAGE", &images["v1"].name);
-        let project = docker::Project::new(&engine, "swap", |_| file);
-        let settings = json!({"project": project.name,
+        let bed = docker::Project::new(&engine, "swap", |_| file);
+        let settings = json!({"project": bed.name,
             "healthy-deadline": "20s", "running-for": "1s", "stop-grace": "5s"});
-        project.up().await;
+        bed.up().await;
         Some(Self {
-            project,
+            bed,
             images,
             settings: Mutex::new(settings),
             told: Told::default(),

@@ -103,8 +103,7 @@ async fn killed_at_calls(prefix: &str, first: usize, when: When) {
     let Some(turns) = Turns::open(prefix).await else {
         return;
     };
-    let mut turn = 0;
-    for nth in (first..CALLS_MAX).step_by(2) {
+    for (turn, nth) in (first..CALLS_MAX).step_by(2).enumerate() {
         let socket = turns.shop.engine.socket();
         let door = Door::holding(socket, Which::Nth(nth), when);
         turns.at(&door.host());
@@ -121,7 +120,6 @@ async fn killed_at_calls(prefix: &str, first: usize, when: When) {
         let what = format!("{when:?} {}", door.calls().last().unwrap());
         drop(door);
         turns.finish(turn, &what).await;
-        turn += 1;
     }
     panic!("a rollback makes {CALLS_MAX} calls");
 }

@@ -65,11 +65,11 @@ impl Shop {
         ];
         for (key, value) in usual {
             if !more.contains(&format!("{key}:")) {
-                all.push_str(&format!(", {key}: {value}"));
+                all.extend([", ", key, ": ", value]);
             }
         }
         if !more.is_empty() {
-            all.push_str(&format!(", {more}"));
+            all.extend([", ", more]);
         }
         self.stage.configure(|config| {
             config.targets = format!("{{ {all} }}");
