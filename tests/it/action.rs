@@ -264,7 +264,9 @@ fn the_action_does_not_drift_from_the_command_line() {
             "duration-seconds",
             "changed",
             "report",
-            "journal"
+            "journal",
+            "summary",
+            "passed-over",
         ]
     );
 }
