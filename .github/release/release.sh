@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# What release.yml does, in steps that can be run and tested anywhere. Asks nothing; changes nothing outside of OUT and
-# the working directory, but for `push` and `tag`, which push.
+# What release.yml does, in steps that can be run and tested anywhere. Asks nobody but where it says so; changes nothing outside of
+# OUT and the working directory, but for `push`, `draft`, `tag` and `publish`. Each can be run again after it failed.
 #
 # usage: release.sh check VERSION                   is this checkout the release VERSION (X.Y.Z)?
+#        release.sh new VERSION                     is it certain that GitHub has no tag vVERSION? Asks its API
 #        release.sh archive BINARY TARGET VERSION OUT    OUT/lastgood-VERSION-TARGET.tar.gz, of a binary that needs no libraries
 #        release.sh sums OUT                        OUT/SHA256SUMS of every file in it
 #        release.sh context OUT ARCH=BINARY...      what Dockerfile.release copies; ARCH is amd64 or arm64
-#        release.sh push CONTEXT NAME VERSION REVISION   pushes NAME:VERSION for both architectures; its digest, on stdout
+#        release.sh push CONTEXT NAME VERSION REVISION   pushes NAME:VERSION for both architectures; on stdout
+#                                                   digest=, amd64= and arm64=: of the list, and of each image in it
 #        release.sh action DIGEST                   action.yml names the image ghcr.io/lastgood/lastgood@DIGEST
 #        release.sh notes VERSION                   the section of CHANGELOG.md, on stdout
-#        release.sh tag VERSION                     commits action.yml alone, pushes it as the tag vVERSION, moves vX there
+#        release.sh draft VERSION OUT               a draft of the release on GitHub, with the files of OUT. Nobody sees it
+#        release.sh tag VERSION                     commits action.yml alone, and in one push makes it the tag vVERSION and moves vX there
+#        release.sh publish VERSION                 the draft becomes the release of the tag vVERSION
 set -euo pipefail
 
 fail() {
@@ -31,6 +35,19 @@ check() {
   grep -qx '  image: Dockerfile' action.yml || fail "found no 'image: Dockerfile' in action.yml, expected that of the main branch"
 }
 
+# Only "not found" says that there is none: a failure, a limit or a wrong token say nothing.
+new() {
+  local version=$1 status
+  is_version "$version"
+  status=$(curl --silent --show-error --max-time 60 --output /dev/null --write-out '%{http_code}' --header @- \
+    "$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/git/ref/tags/v$version" <<<"Authorization: Bearer $GH_TOKEN") || status=none
+  case $status in
+    404) ;;
+    200) fail "found the tag v$version, which is never moved: release the next version" ;;
+    *) fail "asked GitHub for the tag v$version and found HTTP status $status, expected 404: run it again" ;;
+  esac
+}
+
 archive() {
   local binary=$1 target=$2 version=$3 out=$4 name staged headers
   is_version "$version"
@@ -48,11 +65,14 @@ archive() {
   mkdir -p "$out" "$staged/$name"
   install -m 755 "$binary" "$staged/$name/lastgood"
   install -m 644 README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$staged/$name/"
-  # The same files make the same archive: no times, no owners, one order. macOS has another tar, which knows other options.
+  # The same files make the same archive: no times, no owners, one order. macOS has another tar, which knows other options, and
+  # would add files of its own for extended attributes.
   if tar --version | grep -q GNU; then
     tar -C "$staged" --sort=name --mtime='1970-01-01 00:00:00Z' --owner=0 --group=0 --numeric-owner -cf - "$name" | gzip -n -9 >"$out/$name.tar.gz"
   else
-    tar -C "$staged" --uid 0 --gid 0 -cf - "$name" | gzip -n -9 >"$out/$name.tar.gz"
+    find "$staged/$name" -exec env TZ=UTC touch -t 197001010000 {} +
+    (cd "$staged" && COPYFILE_DISABLE=1 tar --format ustar --uid 0 --gid 0 --numeric-owner -n -cf - "$name" "$name"/*) |
+      gzip -n -9 >"$out/$name.tar.gz"
   fi
   rm -rf "$staged"
 }
@@ -82,7 +102,7 @@ context() {
 
 # Two images and the list of both. Their digests are what the registry has, so nobody can push in between.
 push() {
-  local context=$1 name=$2 version=$3 revision=$4 arch listed=() digest
+  local context=$1 name=$2 version=$3 revision=$4 arch listed=() digest list
   is_version "$version"
   for arch in amd64 arm64; do
     BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --quiet --no-cache --platform "linux/$arch" --file Dockerfile.release --tag "$name:$version-$arch" \
@@ -93,7 +113,8 @@ push() {
   done
   docker manifest rm "$name:$version" >/dev/null 2>&1 || true
   docker manifest create ${INSECURE_REGISTRY:+--insecure} "$name:$version" "${listed[@]}" >&2
-  docker manifest push --purge ${INSECURE_REGISTRY:+--insecure} "$name:$version" | grep -Eo 'sha256:[0-9a-f]{64}' | tail -n 1
+  list=$(docker manifest push --purge ${INSECURE_REGISTRY:+--insecure} "$name:$version" | grep -Eo 'sha256:[0-9a-f]{64}' | tail -n 1)
+  printf 'digest=%s\namd64=%s\narm64=%s\n' "$list" "${listed[0]#*@}" "${listed[1]#*@}"
 }
 
 action() {
@@ -111,21 +132,69 @@ notes() {
   printf '%s\n' "$text"
 }
 
-# The tag of a version is never moved: a push onto one that is there is refused by git. The tag of the major version is.
+# Whether GitHub has a release of this version: draft, published or none. Whatever else it says is a failure.
+release() {
+  local told
+  if told=$(gh release view "v$1" --json isDraft --jq 'if .isDraft then "draft" else "published" end' 2>&1); then
+    printf '%s\n' "$told"
+  elif [ "$told" = 'release not found' ]; then
+    printf 'none\n'
+  else
+    fail "asked GitHub for the release v$1: $told"
+  fi
+}
+
+# A tag is for ever, so all that can fail is done before it: of a draft the files can be replaced.
+draft() {
+  local version=$1 out=$2 found
+  is_version "$version"
+  found=$(release "$version")
+  case $found in
+    published) return ;;
+    none)
+      notes "$version" >"$out.notes"
+      gh release create "v$version" --draft --title "$version" --notes-file "$out.notes"
+      ;;
+  esac
+  gh release upload "v$version" --clobber "$out"/*
+}
+
+publish() {
+  local version=$1 found
+  is_version "$version"
+  found=$(release "$version")
+  case $found in
+    published) ;;
+    draft) gh release edit "v$version" --draft=false --verify-tag ;;
+    *) fail "found no draft of v$version, expected the one of release.sh draft" ;;
+  esac
+}
+
+# The tag of a version is never moved; that of the major version is. Both are pushed at once or not at all, and a tag that names this
+# image already is left as it is, with that of the major version, which may be at a later release by now.
 tag() {
-  local version=$1 commit
+  local version=$1 commit at
   is_version "$version"
   [ "$(git status --porcelain --untracked-files=no)" = ' M action.yml' ] || fail 'found other changes than that of action.yml, expected it alone'
+  at=$(git ls-remote origin "refs/tags/v$version")
+  if [ -n "$at" ]; then
+    git fetch --quiet --depth 1 origin "refs/tags/v$version"
+    if git diff --quiet FETCH_HEAD -- action.yml; then
+      git rev-parse 'FETCH_HEAD^{commit}'
+      return
+    fi
+    fail "found the tag v$version of another image, and it is never moved: release the next version"
+  fi
   git add action.yml
   git commit --quiet --message "Release $version"
   commit=$(git rev-parse HEAD)
-  git push --quiet origin "$commit:refs/tags/v$version"
-  git push --quiet --force origin "$commit:refs/tags/v${version%%.*}"
+  git push --quiet --atomic origin "$commit:refs/tags/v$version" "+$commit:refs/tags/v${version%%.*}"
   printf '%s\n' "$commit"
 }
 
 case "${1:-} $#" in
-  'check 2' | 'sums 2' | 'action 2' | 'notes 2' | 'tag 2') "$1" "$2" ;;
+  'check 2' | 'new 2' | 'sums 2' | 'action 2' | 'notes 2' | 'tag 2' | 'publish 2') "$1" "$2" ;;
+  'draft 3') draft "$2" "$3" ;;
   'archive 5') archive "$2" "$3" "$4" "$5" ;;
   'push 5') push "$2" "$3" "$4" "$5" ;;
   'context 3' | 'context 4') "$@" ;;

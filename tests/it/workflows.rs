@@ -124,6 +124,7 @@ fn a_rollback_is_never_cut_off_by_the_next() {
     for (path, inputs_wanted) in [
         (own, &cluster[..]),
         (example("canister-rollback.yml"), &canister),
+        (example("compose-rollback.yml"), &simple),
         (example("kubernetes-rollback.yml"), &cluster),
         (example("rollback.yml"), &simple),
     ] {
