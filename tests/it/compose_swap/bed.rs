@@ -18,12 +18,14 @@ fn apps() -> [(&'static str, App); 7] {
             .change(&format!("LABEL from={version}"))
     };
     let plain = |version: &str| App::new(version).without_health();
+    // It says the same at its start and at its end: whoever reads its log may be late, and see the next start.
     let crash = plain("crash").exits_after_ms(100).with("EXIT_CODE", "3");
+    let crash = crash.starts_after_ms(60_000);
     [
         ("v1", versioned("v1")),
         ("v2", versioned("v2")),
         ("bad", App::new("bad").bad()),
-        ("crash", crash),
+        ("crash", crash.with("SAY", "this is the end")),
         ("plain", plain("plain")),
         ("other", plain("other")),
         ("stubborn", App::new("stubborn").ignores_term()),

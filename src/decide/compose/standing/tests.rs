@@ -1,3 +1,5 @@
+//! Tables and properties of what is seen in looks at containers.
+
 use super::*;
 use crate::decide::compose::{Errors, Happened, Health};
 use proptest::prelude::*;
