@@ -1,5 +1,6 @@
 //! What one look shows to be wrong with one container, in words, with the one next action.
 
+use super::job::Doing;
 use super::seen::{Container, HealthStatus, State};
 use crate::model::sighting::Symptom;
 use crate::model::verdict::Severity;
@@ -7,6 +8,9 @@ use std::time::Duration;
 
 /// Ends of code 0 that a policy follows with a start: a worker may end by itself now and then, and a loop ends often.
 const RESTARTS_OF_ZERO_SERIOUS: u64 = 3;
+
+/// In the middle of its first restart so long: it stays down.
+const RESTARTING_LONG: Duration = Duration::from_secs(2);
 
 /// Exit codes of a program that ended by SIGINT, SIGKILL and SIGTERM: what `docker stop` and `docker kill` leave.
 const BY_SIGNAL: [i64; 3] = [130, 137, 143];
@@ -22,12 +26,34 @@ pub(super) struct Run {
     pub(super) out_of_memory: bool,
     /// When its HEALTHCHECK was first seen to be starting, and in which run.
     pub(super) starting: Option<(String, Duration)>,
+    /// Since when it is seen to be between an end and a start.
+    pub(super) restarting: Option<Duration>,
+    /// It was down before the deploy, and not started since: when it was started last.
+    pub(super) from_before: Option<String>,
 }
 
 impl Run {
     /// Restarts since the first look.
     fn grown(&self, container: &Container) -> u64 {
         container.restarts.saturating_sub(self.restarts_before)
+    }
+
+    /// How often it ended and was started again, if it did so while it was watched. What it did before counts when it is of this deploy.
+    fn times(&self, container: &Container) -> u64 {
+        match self.grown(container) {
+            0 => 0,
+            _ if container.is_young => container.restarts,
+            grown => grown,
+        }
+    }
+
+    /// Whether it is down since before the deploy: no fault of that.
+    pub(super) fn is_from_before(&self, container: &Container) -> bool {
+        let is_down = matches!(
+            container.state,
+            State::Created | State::Exited | State::Dead
+        );
+        is_down && self.from_before.as_ref() == Some(&container.started_at)
     }
 }
 
@@ -58,28 +84,32 @@ pub(super) struct Fault {
 pub(super) struct Around {
     pub(super) at: Duration,
     pub(super) is_stability: bool,
+    /// Whether others wait for the good end of the service.
+    pub(super) is_awaited: bool,
     /// Whether any container of the service runs.
     pub(super) some_run: bool,
     pub(super) starting_max: Duration,
 }
 
-/// Whether it did what it was there for and ended: a migration, a job. What has ports of the host serves, and what a policy would
-/// start again was stopped.
-pub(super) fn is_done(container: &Container, run: &Run) -> bool {
-    container.state == State::Exited
-        && container.exit_code == 0
-        && !container.is_restarted
-        && !container.has_ports
-        && !run.ended_by_hand
+/// Whether it did what it was there for and ended: a migration, a job.
+pub(super) fn is_done(container: &Container, run: &Run, is_awaited: bool) -> bool {
+    let doing = Doing {
+        state: container.state,
+        exit_code: container.exit_code,
+        starts_again: container.is_restarted,
+        has_ports: container.has_ports,
+        has_served: container.has_served,
+        by_hand: run.ended_by_hand,
+    };
+    doing.is_done(is_awaited)
 }
 
 /// The one thing that explains most, if anything is wrong.
 pub(super) fn fault(container: &Container, run: &Run, around: Around) -> Option<Fault> {
     let now = match container.state {
-        State::Restarting => crash(container, run),
-        State::Exited | State::Dead => (!is_done(container, run)).then(|| {
-            could_not_start(container).unwrap_or_else(|| ended(container, run, around.some_run))
-        }),
+        State::Restarting => crash(container, run, around.at),
+        State::Exited | State::Dead => (!is_done(container, run, around.is_awaited))
+            .then(|| could_not_start(container).unwrap_or_else(|| ended(container, run, around))),
         State::Created => Some(
             could_not_start(container)
                 .unwrap_or_else(|| not_running("does not run: it was never started".to_owned())),
@@ -97,15 +127,30 @@ pub(super) fn fault(container: &Container, run: &Run, around: Around) -> Option<
     now.or_else(past)
 }
 
-/// Ended with a failure, and about to be started again.
-fn crash(container: &Container, run: &Run) -> Option<Fault> {
+/// Ended with a failure, and about to be started again. Once is told: it may have come up before what it needs.
+fn crash(container: &Container, run: &Run, at: Duration) -> Option<Fault> {
     if container.oom_killed || run.out_of_memory {
         return Some(out_of_memory(container.exit_code));
     }
     if container.exit_code == 0 {
         return None;
     }
-    Some(crash_loop(Some(container.exit_code), run.grown(container)))
+    let times = run.times(container);
+    let loops_already = run.grown(container) == 0 && 2 <= container.restarts;
+    let stays_down = run
+        .restarting
+        .is_some_and(|since| RESTARTING_LONG <= at.saturating_sub(since));
+    if 2 <= times || loops_already || stays_down {
+        return Some(crash_loop(Some(container.exit_code), times));
+    }
+    let code = container.exit_code;
+    Some(Fault {
+        symptom: Symptom::RestartsGrow,
+        severity: Severity::Monitor,
+        proof: Proof::Event,
+        what: format!("ended with exit code {code} once, and is started again"),
+        advice: "read its log of the time before the restart",
+    })
 }
 
 fn crash_loop(code: Option<i64>, times: u64) -> Fault {
@@ -144,7 +189,7 @@ fn could_not_start(container: &Container) -> Option<Fault> {
     })
 }
 
-fn ended(container: &Container, run: &Run, some_run: bool) -> Fault {
+fn ended(container: &Container, run: &Run, around: Around) -> Fault {
     let code = container.exit_code;
     if container.oom_killed || run.out_of_memory {
         return out_of_memory(code);
@@ -152,9 +197,18 @@ fn ended(container: &Container, run: &Run, some_run: bool) -> Fault {
     if run.ended_by_hand || code == 0 || BY_SIGNAL.contains(&code) {
         return not_running(format!("does not run: it was stopped (exit code {code})"));
     }
+    if around.is_awaited {
+        return Fault {
+            symptom: Symptom::ContainerExited,
+            severity: Severity::Serious,
+            proof: Proof::TwoLooks,
+            what: format!("is a job that others wait for, and ended with exit code {code}"),
+            advice: "read its log; a rollback puts the others back and leaves it alone",
+        };
+    }
     Fault {
         symptom: Symptom::ContainerExited,
-        severity: if some_run {
+        severity: if around.some_run {
             Severity::Serious
         } else {
             Severity::Critical
@@ -200,7 +254,8 @@ fn sick(container: &Container, run: &Run, around: Around) -> Option<Fault> {
         HealthStatus::Starting => {
             let since = run.starting.as_ref().map_or(around.at, |(_, since)| *since);
             let length = around.at.saturating_sub(since);
-            (around.starting_max <= length).then(|| Fault {
+            let longest = around.starting_max.max(container.health_within);
+            (longest <= length).then(|| Fault {
                 symptom: Symptom::StuckRollout,
                 severity: Severity::Serious,
                 proof: Proof::OneLook,
@@ -216,7 +271,7 @@ fn sick(container: &Container, run: &Run, around: Around) -> Option<Fault> {
 
 /// It runs again, or is about to.
 fn restarted(container: &Container, run: &Run) -> Option<Fault> {
-    let grown = run.grown(container);
+    let grown = run.times(container);
     if run.out_of_memory {
         let mut fault = out_of_memory(run.ended.unwrap_or(137));
         if grown == 0 {
@@ -233,9 +288,9 @@ fn restarted(container: &Container, run: &Run) -> Option<Fault> {
         _ if run.ended_by_hand => Severity::Monitor,
         Some(0) if grown < RESTARTS_OF_ZERO_SERIOUS => Severity::Monitor,
         Some(0) => Severity::Serious,
-        Some(code) => return Some(crash_loop(Some(code), grown)),
-        None if grown == 1 => Severity::Serious,
-        None => return Some(crash_loop(None, grown)),
+        // It may have come up before what it needs.
+        Some(_) | None if grown == 1 => Severity::Monitor,
+        code => return Some(crash_loop(code, grown)),
     };
     let times = if grown == 1 {
         "once".to_owned()

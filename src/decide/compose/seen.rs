@@ -9,6 +9,8 @@ pub struct Look {
     pub at: Duration,
     /// Whether restarts still count: the time in which they must not grow is not over.
     pub is_stability: bool,
+    /// Whether other services wait for its good end: it is a job.
+    pub is_awaited: bool,
     /// In any order. Without those that a change has put aside.
     pub containers: Vec<Container>,
     /// Names of containers that a change has put aside.
@@ -35,10 +37,18 @@ pub struct Container {
     pub error: String,
     /// `None`: it has no HEALTHCHECK.
     pub health: Option<Health>,
-    /// Whether its policy is to be started again whatever it ended with, or after a failure.
+    /// Whether its policy is to be started again whatever it ended with.
     pub is_restarted: bool,
     /// Whether ports of the host lead to it: then it serves, and is no job.
     pub has_ports: bool,
+    /// Whether its HEALTHCHECK has found it well, as far as the engine remembers.
+    pub has_served: bool,
+    /// How long its HEALTHCHECK takes at the most by its own settings; zero without one.
+    pub health_within: Duration,
+    /// Whether it was made within the last minutes, so that all its restarts are of this deploy.
+    pub is_young: bool,
+    /// It is down, and was so before the deploy at hand.
+    pub is_from_before: bool,
     /// When it was started, as the engine writes it: another text is another run.
     pub started_at: String,
     /// The image as it was asked for, for words.

@@ -4,6 +4,7 @@
 use super::image::name;
 use super::observe::{self, standing};
 use super::{Compose, image, swarm};
+use crate::decide::compose::Job;
 use crate::model::payload::Measured;
 use crate::model::release::Pin;
 use crate::model::state::{Revision, Slot, Wanted};
@@ -56,8 +57,8 @@ pub(super) async fn wanted(
             None => {
                 left_out.insert(slot, "the release says nothing of it".to_owned());
             }
-            Some(_) if service.is_done && !is_named => {
-                left_out.insert(slot, DONE.to_owned());
+            Some(_) if service.job != Job::No && !is_named => {
+                left_out.insert(slot, left_alone(service.job));
             }
             Some(Chosen { revision, names }) => {
                 compose.memory.keep_wanted(&slot, &revision, &names);
@@ -76,12 +77,11 @@ pub(super) async fn wanted(
 }
 
 /// A service as it is now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Standing {
     /// The image as it was asked for; empty when nothing of it is there.
     image: String,
-    /// It ended well by itself, as a job does.
-    is_done: bool,
+    job: Job,
 }
 
 /// Every service that there is, in the order of changes.
@@ -94,7 +94,7 @@ async fn there(compose: &Compose) -> Result<IndexMap<Slot, Standing>, TargetErro
                 slot,
                 Standing {
                     image,
-                    is_done: false,
+                    job: Job::No,
                 },
             )
         });
@@ -108,14 +108,33 @@ async fn there(compose: &Compose) -> Result<IndexMap<Slot, Standing>, TargetErro
         let image = first
             .map(|replica| replica.image.clone())
             .unwrap_or_default();
-        let is_done = look.is_done(service);
-        Some((slot, Standing { image, is_done }))
+        let job = look.job(service);
+        Some((slot, Standing { image, job }))
     });
     Ok(found.collect())
 }
 
 /// Why a job is left alone.
-const DONE: &str = "it has ended well by itself, as a job does, and another image would run it again; name it in `services` to have it put back too";
+fn left_alone(job: Job) -> String {
+    let what = match job {
+        Job::No | Job::Done => {
+            "it has ended well by itself, as a job does, and another image would run it again"
+                .to_owned()
+        }
+        Job::Failed(code) => format!(
+            "it is a job that others wait for and has ended with exit code {code}, and another image would do its work again"
+        ),
+        Job::AtWork => {
+            "it is a job that others wait for and is at work, which is not stopped in the middle"
+                .to_owned()
+        }
+        Job::Waiting => {
+            "it is a job that others wait for and was not started, and another image would be"
+                .to_owned()
+        }
+    };
+    format!("{what}; name it in `services` to have it put back too")
+}
 
 /// Services of this project that the release names and the engine has no container of.
 fn absent(
@@ -233,11 +252,13 @@ fn nothing(
         [] => "no service".to_owned(),
         named => named.join(", "),
     };
-    let only_done = there.values().all(|service| service.is_done);
+    let only_jobs = there.values().all(|service| service.job != Job::No);
     let there: Vec<&str> = there.keys().map(|slot| slot.0.as_str()).collect();
-    if only_done {
+    if only_jobs {
         return TargetError::BadRelease {
-            what: format!("every service of {of} {project} has ended by itself, as jobs do"),
+            what: format!(
+                "every service of {of} {project} is a job, which is there to end and is left alone"
+            ),
             next: "name those that are to be put back in `services`".to_owned(),
         };
     }
@@ -298,7 +319,7 @@ mod tests {
     fn a_file_names_services_or_repositories() {
         let service = Standing {
             image: "shop/web:2".to_owned(),
-            is_done: false,
+            job: Job::No,
         };
         let web = Slot("web".to_owned());
         let of = |text: String| {

@@ -22,6 +22,10 @@ struct Seen {
     repositories: BTreeMap<Slot, String>,
     /// Slots that the release at hand leaves alone, and why.
     left_out: BTreeMap<Slot, String>,
+    /// Services whose good end others wait for, as the project was last read.
+    awaited: BTreeSet<String>,
+    /// Services that were found to be jobs: while one is at work again it does not show.
+    jobs: BTreeSet<String>,
 }
 
 impl Memory {
@@ -90,6 +94,24 @@ impl Memory {
     /// Replaces what was kept of another release.
     pub(super) fn keep_left_out(&self, left_out: BTreeMap<Slot, String>) {
         self.seen().left_out = left_out;
+    }
+
+    pub(super) fn keep_awaited(&self, awaited: BTreeSet<String>) {
+        self.seen().awaited = awaited;
+    }
+
+    pub(super) fn awaited(&self) -> BTreeSet<String> {
+        self.seen().awaited.clone()
+    }
+
+    pub(super) fn keep_job(&self, service: &str) {
+        self.seen().jobs.insert(service.to_owned());
+    }
+
+    /// Whether a service is there to end.
+    pub(super) fn is_job(&self, service: &str) -> bool {
+        let seen = self.seen();
+        seen.jobs.contains(service) || seen.awaited.contains(service)
     }
 
     pub(super) fn left_out(&self) -> BTreeMap<Slot, String> {

@@ -6,6 +6,7 @@ mod attend;
 mod body;
 mod change;
 mod choose;
+mod container;
 mod engine;
 mod evidence;
 mod guard;

@@ -1,7 +1,8 @@
-//! Which services others stand on: the depth of each in `depends_on`, which Compose writes on every container.
+//! Which services others stand on: the depth of each in `depends_on`, which Compose writes on every container, and whose end others wait for.
 
 use super::Compose;
 use super::project::{DEPENDS_ON, Project};
+use crate::decide::compose::awaited;
 use crate::model::state::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -20,8 +21,16 @@ pub(super) fn rank(compose: &Compose, slot: &Slot) -> u8 {
     ranks.get(&slot.0).copied().unwrap_or(0)
 }
 
-/// Notes the depths of all services.
+/// Notes the depths of all services, and which of them others wait for to end.
 pub(super) fn remember(compose: &Compose, project: &Project) {
+    let replicas = project
+        .values()
+        .flat_map(|service| service.replicas.iter().chain(&service.aside));
+    let waited = replicas
+        .filter_map(|replica| replica.labels.get(DEPENDS_ON))
+        .flat_map(|label| awaited(label));
+    let waited = waited.map(str::to_owned).collect();
+    compose.memory.keep_awaited(waited);
     let depends = project.iter().map(|(name, service)| {
         let replicas = service.replicas.iter().chain(&service.aside);
         let labels = replicas.filter_map(|replica| replica.labels.get(DEPENDS_ON));

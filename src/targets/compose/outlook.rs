@@ -1,17 +1,20 @@
 //! The last look before a plan is permitted: every image is proven to be there, what will differ is told, and what the plan would do
 //! beyond changing images is named. Nothing is changed, and nothing is pulled.
 
-use super::Compose;
 use super::engine::Engine;
 use super::image::presence::{self, Presence};
 use super::image::{Image, name, platform};
 use super::observe::{self, Look, standing};
 use super::project::{Replica, Service};
 use super::record;
+use super::settings::Order;
+use super::{Compose, change, container};
+use crate::decide::compose::{Job, State, is_long_ago};
 use crate::model::plan::{Change, Hazard, Plan};
 use crate::model::state::Slot;
 use crate::targets::{ReleaseFacts, TargetError};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -44,12 +47,16 @@ pub(super) async fn hazards(
         return Ok(Vec::new());
     }
     let engine = compose.engine().await?;
-    let (look, own) = tokio::join!(observe::look(compose, engine), platform::of_engine(engine));
+    let (look, own, now) = tokio::join!(
+        observe::look(compose, engine),
+        platform::of_engine(engine),
+        container::now(engine)
+    );
     let (look, own) = (look?, own?);
     let looks = plan.changes.iter().map(|change| {
         let (look, own) = (&look, own.as_deref());
         async move {
-            let foreseen = foresee(compose, engine, look, own, change, facts).await;
+            let foreseen = foresee(compose, engine, look, (own, now), change, facts).await;
             (change.slot(), foreseen)
         }
     });
@@ -74,7 +81,7 @@ async fn foresee(
     compose: &Compose,
     engine: &Engine,
     look: &Look,
-    own: Option<&str>,
+    (own, now): (Option<&str>, Option<Timestamp>),
     change: &Change,
     facts: &ReleaseFacts<'_>,
 ) -> Result<Foreseen, TargetError> {
@@ -83,19 +90,20 @@ async fn foresee(
     let Some(service) = look.service(slot) else {
         return Ok(Foreseen::default());
     };
-    replaceable(slot, service)?;
     let mut foreseen = Foreseen::default();
-    if look.is_done(service) {
-        foreseen.hazards.push((
-            "runs-again",
-            format!(
-                "{slot} has ended well by itself, as a job does: another image would run it again"
-            ),
-        ));
+    let job = look.job(service);
+    foreseen.hazards.extend(of_job(slot, job));
+    if job == Job::No {
+        foreseen.hazards.extend(stopped(slot, service, now));
     }
     match change {
-        Change::Start { .. } => return Ok(foreseen),
-        Change::Install { .. } => (),
+        Change::Start { .. } if service.aside.is_empty() => return Ok(foreseen),
+        Change::Start { .. } | Change::Install { .. } => {
+            replaceable(slot, service, compose.settings.order)?;
+        }
+    }
+    if matches!(change, Change::Start { .. }) {
+        return Ok(foreseen);
     }
     let pin = facts.pin(slot).filter(|pin| pin.revision == *to);
     let (presence, moved) = tokio::join!(presence::of(compose, engine, slot, to, pin), async {
@@ -151,23 +159,60 @@ fn told(presence: &Presence, short: &str) -> String {
     }
 }
 
-/// What the engine removes by itself cannot be put back: refused before anything else is done.
-fn replaceable(slot: &Slot, service: &Service) -> Result<(), TargetError> {
-    let removes = |replica: &&Replica| {
-        let flag = replica.raw.pointer("/HostConfig/AutoRemove");
-        flag.and_then(Value::as_bool).unwrap_or_default()
-    };
-    match service.replicas.iter().find(removes) {
-        None => Ok(()),
-        Some(replica) => Err(TargetError::Refused {
-            what: format!(
-                "{slot}: the engine removes container {} the moment it stops (--rm), so that it could not be put back if the new one fails",
-                replica.name
+/// What would be refused when it is carried out is refused before anything else is done.
+fn replaceable(slot: &Slot, service: &Service, order: Order) -> Result<(), TargetError> {
+    let mut replicas = service.replicas.iter();
+    replicas.try_for_each(|replica| change::hurdle(slot, replica, order))
+}
+
+/// A job that is named in `services`, and so is changed like everything else.
+fn of_job(slot: &Slot, job: Job) -> Option<(&'static str, String)> {
+    let again = "another image would run it again";
+    match job {
+        Job::No => None,
+        Job::Done => Some((
+            "runs-again",
+            format!("{slot} has ended well by itself, as a job does: {again}"),
+        )),
+        Job::Failed(code) => Some((
+            "runs-again",
+            format!("{slot} is a job and has ended with exit code {code}: {again}"),
+        )),
+        Job::Waiting => Some((
+            "runs-again",
+            format!("{slot} is a job and was not started: the image of the release would be run"),
+        )),
+        Job::AtWork => Some((
+            "stops-job",
+            format!(
+                "{slot} is a job and is at work: it would be stopped in the middle, and run again from another image"
             ),
-            allow: None,
-            next: "create it again without --rm: docker compose up -d --force-recreate".to_owned(),
-        }),
+        )),
     }
+}
+
+/// What a policy keeps running, and does not run, somebody has stopped; long ago they meant it.
+fn stopped(
+    slot: &Slot,
+    service: &Service,
+    now: Option<Timestamp>,
+) -> Option<(&'static str, String)> {
+    let now = now?;
+    let is_stopped = |replica: &Replica| {
+        let raw = &replica.raw;
+        let by_hand = matches!(container::exit_code(raw), 0 | 130 | 137 | 143);
+        container::state(raw) == State::Exited
+            && container::starts_again(raw)
+            && by_hand
+            && container::down_since(raw).is_some_and(|since| is_long_ago(since, now))
+    };
+    let is_whole = service.aside.is_empty() && !service.replicas.is_empty();
+    (is_whole && service.replicas.iter().all(is_stopped)).then(|| {
+        (
+            "starts-stopped",
+            format!("{slot} was stopped by hand more than 10 minutes ago: it would be started"),
+        )
+    })
 }
 
 /// An image for machines of another kind, where the one that runs is not. `own`: what the engine is.
@@ -269,7 +314,48 @@ mod tests {
             replicas: vec![replica],
             aside: Vec::new(),
         };
-        let error = replaceable(&Slot("web".to_owned()), &service).unwrap_err();
+        let web = Slot("web".to_owned());
+        let error = replaceable(&web, &service, Order::StopFirst).unwrap_err();
         assert!(error.to_string().contains("--rm"), "{error}");
+    }
+
+    #[test]
+    fn a_job_is_changed_only_when_that_is_allowed() {
+        let web = Slot("web".to_owned());
+        let name = |job| of_job(&web, job).map(|(name, _)| name);
+        assert_eq!(name(Job::No), None);
+        assert_eq!(name(Job::Done), Some("runs-again"));
+        assert_eq!(name(Job::Failed(1)), Some("runs-again"));
+        assert_eq!(name(Job::Waiting), Some("runs-again"));
+        assert_eq!(name(Job::AtWork), Some("stops-job"));
+    }
+
+    #[test]
+    fn what_somebody_stopped_long_ago() {
+        let check = |policy: &str, status: &str, code: i64, finished: &str, expected: bool| {
+            let raw = json!({
+                "Config": {"Labels": {"com.docker.compose.service": "web"}},
+                "HostConfig": {"RestartPolicy": {"Name": policy}},
+                "State": {"Status": status, "ExitCode": code, "FinishedAt": finished},
+            });
+            let service = Service {
+                replicas: vec![Replica::read(raw).unwrap()],
+                aside: Vec::new(),
+            };
+            let now = Some("2024-01-01T01:00:00Z".parse().unwrap());
+            let web = Slot("web".to_owned());
+            let found = stopped(&web, &service, now).is_some();
+            assert_eq!(found, expected, "{policy} {status} {code} {finished}");
+            assert_eq!(stopped(&web, &service, None), None);
+        };
+        let (long, short) = ("2024-01-01T00:49:00Z", "2024-01-01T00:51:00Z");
+        check("unless-stopped", "exited", 0, long, true);
+        check("always", "exited", 137, long, true);
+        check("always", "exited", 143, short, false);
+        check("always", "exited", 3, long, false);
+        check("on-failure", "exited", 0, long, false);
+        check("no", "exited", 143, long, false);
+        check("always", "created", 0, long, false);
+        check("always", "restarting", 0, long, false);
     }
 }

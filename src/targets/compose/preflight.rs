@@ -4,7 +4,8 @@
 use super::engine::{Engine, EngineError};
 use super::image::presence::{self, Presence};
 use super::observe::{self, Look};
-use super::{Compose, absent, guard};
+use super::{Compose, absent, change, container, guard};
+use crate::decide::compose::Job;
 use crate::model::state::{Phase, Revision, Slot};
 use crate::targets::{Finding, TargetError};
 use futures_util::future::join_all;
@@ -33,6 +34,7 @@ pub(super) async fn findings(compose: &Compose) -> Vec<Finding> {
         Ok(look) => {
             for slot in compose.known() {
                 findings.extend(service(&look, &slot));
+                findings.extend(replacing(compose, &look, &slot));
             }
             let images = compose.known().into_iter().filter_map(|slot| {
                 let wanted = compose.memory.wanted(&slot).into_iter().next();
@@ -110,15 +112,54 @@ fn service(look: &Look, slot: &Slot) -> Option<Finding> {
         1 => "1 container".to_owned(),
         n => format!("{n} containers"),
     };
+    let job = look.job(service);
     let what = match held.phase {
-        _ if look.is_done(service) => "has ended well by itself, as a job does",
-        Phase::Running => "runs",
-        Phase::Stopped | Phase::Moving => "does not run as a whole",
+        Phase::Stopped | Phase::Moving if job == Job::No => "does not run as a whole",
+        Phase::Running | Phase::Stopped | Phase::Moving => match job {
+            Job::No => "runs",
+            Job::Done => "has ended well by itself, as a job does",
+            Job::AtWork => "a job that others wait for, at work",
+            Job::Waiting => "a job that others wait for, not started",
+            Job::Failed(_) => "a job that others wait for, which has failed",
+        },
     };
     Some(Finding::ok(
         CHECK,
         format!("{slot}: {replicas}, {what}, {asked} ({revision})"),
     ))
+}
+
+/// What stands against replacing the containers of a service, and how long it is waited for them. A job that is left alone is not asked.
+fn replacing(compose: &Compose, look: &Look, slot: &Slot) -> Vec<Finding> {
+    const CHECK: &str = "service";
+    let Some(service) = look.service(slot) else {
+        return Vec::new();
+    };
+    let is_named = compose.settings.services.contains(&slot.0);
+    if look.job(service) != Job::No && !is_named {
+        return Vec::new();
+    }
+    let order = compose.settings.order;
+    let refused = service
+        .replicas
+        .iter()
+        .find_map(|replica| change::hurdle(slot, replica, order).err());
+    let setting = compose.settings.healthy_deadline;
+    let checks = service
+        .replicas
+        .iter()
+        .filter_map(|replica| container::healthcheck(&replica.raw));
+    let longest = checks.map(|check| check.patience(setting.0)).max();
+    let longer = longest.filter(|longest| setting.0 < *longest);
+    let longer = longer.map(|longest| {
+        let seconds = longest.as_secs();
+        Finding::ok(
+            CHECK,
+            format!("{slot}: its HEALTHCHECK may take {seconds} s to tell, and gets that long (healthy-deadline is {setting})"),
+        )
+    });
+    let refused = refused.map(|error| finding_of(CHECK, error));
+    refused.into_iter().chain(longer).collect()
 }
 
 async fn image(compose: &Compose, engine: &Engine, slot: Slot, wanted: Revision) -> Finding {

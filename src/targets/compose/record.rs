@@ -1,18 +1,21 @@
 //! What `lastgood record` writes down of a project after a good deploy: which image every service runs, by digest, and how to have it
 //! again. Nothing unproven is recorded. What is in no registry is kept on the engine.
 
-use super::Compose;
 use super::engine::Engine;
 use super::image::{self, Image, keep, name, platform, presence};
 use super::observe::{self, Look};
 use super::project::{Replica, Service};
 use super::shape::Shape;
+use super::{Compose, container};
+use crate::decide::compose::{Job, too_fresh};
 use crate::model::release::Pin;
 use crate::model::state::{Revision, Slot};
 use crate::targets::TargetError;
 use crate::targets::images_file::digest;
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// What each service runs now.
 ///
@@ -20,7 +23,12 @@ use serde_json::{Value, json};
 /// `Refused` when a change is under way, a container does not run or is not healthy, or replicas run different images.
 pub(super) async fn pins(compose: &Compose) -> Result<IndexMap<Slot, Pin>, TargetError> {
     let engine = compose.engine().await?;
-    let look = observe::look(compose, engine).await?;
+    let (look, now) = tokio::join!(observe::look(compose, engine), container::now(engine));
+    let look = look?;
+    let clock = Clock {
+        now,
+        running_for: compose.settings.running_for.0,
+    };
     let mut asked = Vec::new();
     for slot in compose.known() {
         let look = &look;
@@ -28,7 +36,7 @@ pub(super) async fn pins(compose: &Compose) -> Result<IndexMap<Slot, Pin>, Targe
             let Some(service) = look.service(&slot) else {
                 return Ok(None);
             };
-            let pin = of_service(compose, engine, look, &slot, service).await?;
+            let pin = of_service(compose, engine, look, &slot, service, clock).await?;
             Ok::<_, TargetError>(Some((slot, pin)))
         });
     }
@@ -58,8 +66,9 @@ async fn of_service(
     look: &Look,
     slot: &Slot,
     service: &Service,
+    clock: Clock,
 ) -> Result<Pin, TargetError> {
-    let (replica, revision) = proven(slot, service, look)?;
+    let (replica, revision) = proven(slot, service, look, clock)?;
     let Some(image) = look.images.get(&replica.image_id) else {
         let what = format!(
             "the engine does not have the image of its container {} any more",
@@ -95,6 +104,7 @@ fn proven<'a>(
     slot: &Slot,
     service: &'a Service,
     look: &Look,
+    clock: Clock,
 ) -> Result<(&'a Replica, Revision), TargetError> {
     const WATCH: &str = "run `lastgood watch` first, and record what it finds healthy";
     if let Some(aside) = service.aside.first() {
@@ -105,9 +115,20 @@ fn proven<'a>(
         let next = "run the command that made the change again: it finishes it first";
         return Err(refused(slot, &what, next));
     }
-    let is_done = look.is_done(service);
+    let is_done = match look.job(service) {
+        Job::Done => true,
+        Job::AtWork => {
+            let next = "record when it has ended";
+            return Err(refused(
+                slot,
+                "it is a job that others wait for, and is still at work",
+                next,
+            ));
+        }
+        Job::No | Job::Waiting | Job::Failed(_) => false,
+    };
     for replica in service.replicas.iter().filter(|_| !is_done) {
-        if let Some(what) = unwell(replica) {
+        if let Some(what) = unwell(replica, clock) {
             let name = &replica.name;
             let next = if replica.is_running {
                 WATCH
@@ -141,8 +162,15 @@ fn proven<'a>(
     }
 }
 
-/// Why a container is no proof of anything.
-fn unwell(replica: &Replica) -> Option<String> {
+/// The time on the engine, if it tells, and how long a container must have run.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    now: Option<Timestamp>,
+    running_for: Duration,
+}
+
+/// Why a container is no proof of anything. What its HEALTHCHECK finds well needs no time besides.
+fn unwell(replica: &Replica, clock: Clock) -> Option<String> {
     let text = |path: &str| replica.raw.pointer(path).and_then(Value::as_str);
     let flag = |path: &str| {
         replica
@@ -170,7 +198,12 @@ fn unwell(replica: &Replica) -> Option<String> {
     match text("/State/Health/Status") {
         Some("starting") => Some("is not healthy yet".to_owned()),
         Some("unhealthy") => Some("is unhealthy".to_owned()),
-        Some(_) | None => None,
+        Some("healthy") => None,
+        Some(_) | None => {
+            let started = container::time(&replica.raw, "/State/StartedAt")?;
+            let restarts = container::restarts(&replica.raw);
+            too_fresh(started, restarts, clock.now?, clock.running_for)
+        }
     }
 }
 
@@ -249,7 +282,17 @@ mod tests {
             "Config": {"Image": "shop/web:2", "Labels": {"com.docker.compose.service": "web"}},
         });
         let replica = Replica::read(raw).unwrap();
-        assert_eq!(unwell(&replica).as_deref(), expected);
+        let clock = Clock {
+            now: Some("2024-01-01T00:01:00Z".parse().unwrap()),
+            running_for: Duration::from_secs(3),
+        };
+        assert_eq!(unwell(&replica, clock).as_deref(), expected);
+        let blind = Clock { now: None, ..clock };
+        let is_time = expected.is_some_and(|what| what.starts_with("runs for"));
+        assert_eq!(
+            unwell(&replica, blind).is_some(),
+            expected.is_some() && !is_time
+        );
     }
 
     #[test]
@@ -276,6 +319,13 @@ mod tests {
             &json!({"Running": true, "Restarting": true}),
             Some("restarts again and again"),
         );
+        let since = |started: &str, health: &str| json!({"Running": true, "StartedAt": started, "Health": {"Status": health}});
+        check(&since("2024-01-01T00:00:57Z", "none"), None);
+        check(
+            &since("2024-01-01T00:00:58Z", "none"),
+            Some("runs for 2.0 s only"),
+        );
+        check(&since("2024-01-01T00:00:59Z", "healthy"), None);
         check(
             &json!({"Running": false, "ExitCode": 137}),
             Some("does not run (exit code 137)"),

@@ -41,6 +41,9 @@ pub struct Standing {
     runs: BTreeMap<String, Run>,
     ledger: Ledger,
     is_starting: bool,
+    /// One is between an end and a start, and nobody knows yet whether it comes back.
+    is_restarting: bool,
+    is_awaited: bool,
     summary: String,
 }
 
@@ -55,12 +58,15 @@ impl Standing {
             runs: BTreeMap::new(),
             ledger: Ledger::default(),
             is_starting: false,
+            is_restarting: false,
+            is_awaited: false,
             summary: String::new(),
         }
     }
 
     /// Takes one more look. The first one is what later ones are compared with.
     pub fn take(&mut self, look: &Look) {
+        self.is_awaited = look.is_awaited;
         self.follow(look);
         // The order in which the engine lists them says nothing.
         let mut containers: Vec<&Container> = look.containers.iter().collect();
@@ -80,6 +86,8 @@ impl Standing {
                 && health.is_some_and(|health| health.status == HealthStatus::Starting)
         };
         self.is_starting = own.iter().any(|one| starts(one));
+        let restarts = |one: &&Container| one.state == State::Restarting && one.exit_code != 0;
+        self.is_restarting = own.iter().any(restarts);
         self.summary = self.summarise(&own);
     }
 
@@ -95,7 +103,7 @@ impl Standing {
 
     /// Whether one more look is needed: something serious was seen once, or a HEALTHCHECK has not come to a result.
     pub fn is_in_doubt(&self) -> bool {
-        self.ledger.is_in_doubt() || (self.is_starting && !self.is_stuck())
+        self.ledger.is_in_doubt() || self.is_restarting || (self.is_starting && !self.is_stuck())
     }
 
     fn is_stuck(&self) -> bool {
@@ -138,6 +146,12 @@ impl Standing {
             }
             if container.state == State::Restarting {
                 run.ended = Some(container.exit_code);
+                run.restarting.get_or_insert(look.at);
+            } else {
+                run.restarting = None;
+            }
+            if is_first && container.is_from_before {
+                run.from_before = Some(container.started_at.clone());
             }
             let starts = container
                 .health
@@ -168,7 +182,8 @@ impl Standing {
     fn lasting<'l>(&self, look: &'l Look) -> Vec<&'l Container> {
         let is_lasting = |one: &&Container| {
             let run = self.runs.get(&one.id);
-            one.state != State::Removing && !run.is_some_and(|run| is_done(one, run))
+            one.state != State::Removing
+                && !run.is_some_and(|run| is_done(one, run, self.is_awaited))
         };
         look.containers.iter().filter(is_lasting).collect()
     }
@@ -187,13 +202,18 @@ impl Standing {
         let around = Around {
             at: look.at,
             is_stability: look.is_stability,
+            is_awaited: self.is_awaited,
             some_run: own.iter().any(|one| one.state == State::Running),
             starting_max: self.rules.starting_max,
         };
         let mut grouped: BTreeMap<Symptom, Vec<(&str, Fault)>> = BTreeMap::new();
         for container in own {
             let run = self.runs.get(&container.id).cloned().unwrap_or_default();
-            if let Some(fault) = fault(container, &run, around) {
+            if let Some(mut fault) = fault(container, &run, around) {
+                if run.is_from_before(container) {
+                    fault.severity = fault.severity.min(Severity::Monitor);
+                    fault.what.push_str(", since before this deploy");
+                }
                 let group = grouped.entry(fault.symptom).or_default();
                 group.push((&container.name, fault));
             }
@@ -286,7 +306,10 @@ impl Standing {
     fn summarise(&self, own: &[&Container]) -> String {
         let lasting: Vec<&&Container> = own
             .iter()
-            .filter(|one| !self.runs.get(&one.id).is_some_and(|run| is_done(one, run)))
+            .filter(|one| {
+                let run = self.runs.get(&one.id);
+                !run.is_some_and(|run| is_done(one, run, self.is_awaited))
+            })
             .collect();
         if lasting.is_empty() && !own.is_empty() {
             return "it has done its work".to_owned();

@@ -25,6 +25,10 @@ fn runs(name: &str) -> Container {
         health: None,
         is_restarted: true,
         has_ports: false,
+        has_served: false,
+        health_within: Duration::ZERO,
+        is_young: false,
+        is_from_before: false,
         started_at: "t0".to_owned(),
         image: "web:1".to_owned(),
         image_id: "sha256:1111".to_owned(),
@@ -132,22 +136,122 @@ fn check_twice(container: &Container, once: &str, twice: &str, is_over: bool) {
 }
 
 #[test]
-fn a_crash_that_is_started_again_is_critical_at_once() {
+fn a_crash_that_is_started_again_is_critical_when_it_stays_down_or_happens_twice() {
     let crash = "Critical CrashLoop: container web-1 ends with exit code 3 and is started again";
+    let good = || look(vec![runs("web-1")]);
+    let once = vec![good(), look(vec![restarting(3, 1)])];
+    let told = "Monitor RestartsGrow: container web-1 ended with exit code 3 once";
+    check(once.clone(), false, told);
+    assert!(watched(once.clone()).is_in_doubt());
+    let down = once.iter().cloned().chain([look(vec![restarting(3, 1)])]);
     check(
-        vec![look(vec![runs("web-1")]), look(vec![restarting(3, 1)])],
+        down.collect(),
         true,
         &format!("{crash} (1 restart since it is watched)"),
     );
-    // At the first look too.
+    // Two looks within a moment are one.
+    let mut soon = look(vec![restarting(3, 1)]);
+    soon.at = Duration::from_millis(2500);
+    let mut standing = watched(once);
+    standing.take(&soon);
+    assert!(!standing.is_over());
+    // At the first look too, when it is not the first time.
     check(vec![look(vec![restarting(3, 7)])], true, crash);
+    check(vec![look(vec![restarting(3, 1)])], false, told);
     // It runs again when it is looked at, and the engine told how it ended.
-    let mut again = look(vec![Container {
-        restarts: 1,
+    let again = |restarts| {
+        let mut again = look(vec![Container {
+            restarts,
+            ..runs("web-1")
+        }]);
+        again.happened = ended(3, false);
+        again
+    };
+    let once = "Monitor RestartsGrow: container web-1 was started again once since it is watched (exit code 3)";
+    check(vec![good(), again(1)], false, once);
+    check(vec![good(), again(1), again(2)], true, crash);
+    // The second time of a new container, of which the first one was before it was watched.
+    let young = |mut look: Look| {
+        look.containers[0].is_young = true;
+        look
+    };
+    let looks = vec![young(again(1)), young(again(2))];
+    check(looks, true, crash);
+    check(vec![again(1), again(2)], false, once);
+}
+
+#[test]
+fn what_was_down_before_the_deploy_is_told_and_no_more() {
+    let before = |container: Container| Container {
+        is_from_before: true,
+        ..container
+    };
+    let created = Container {
+        state: State::Created,
         ..runs("web-1")
-    }]);
-    again.happened = ended(3, false);
-    check(vec![look(vec![runs("web-1")]), again], true, crash);
+    };
+    for down in [
+        exited(3),
+        exited(143),
+        created,
+        Container {
+            has_ports: true,
+            ..exited(0)
+        },
+    ] {
+        let old = look(vec![before(down.clone())]);
+        check(vec![old.clone(), old.clone()], false, "Monitor ");
+        // Somebody starts it, and it ends again.
+        let again = Container {
+            started_at: "t1".to_owned(),
+            ..down.clone()
+        };
+        let new = look(vec![again]);
+        let standing = watched(vec![old, new.clone(), new]);
+        assert!(
+            !first(&standing).starts_with("Monitor"),
+            "{}",
+            first(&standing)
+        );
+    }
+    // Only the first look tells what was before.
+    let late = look(vec![before(exited(3))]);
+    check(
+        vec![look(vec![runs("web-1")]), late.clone(), late],
+        true,
+        "Critical ContainerExited",
+    );
+}
+
+#[test]
+fn a_job_that_others_wait_for() {
+    let awaited = |container: Container| Look {
+        is_awaited: true,
+        ..look(vec![container])
+    };
+    let done = Container {
+        is_restarted: true,
+        has_ports: true,
+        has_served: true,
+        ..exited(0)
+    };
+    check(vec![awaited(done.clone()), awaited(done)], false, "");
+    check(
+        vec![awaited(exited(1)), awaited(exited(1))],
+        false,
+        "Serious ContainerExited: container web-1 is a job that others wait for, and ended with exit code 1",
+    );
+    let old = Container {
+        is_from_before: true,
+        ..exited(1)
+    };
+    check(vec![awaited(old.clone()), awaited(old)], false, "Monitor");
+    // What served was stopped.
+    let served = Container {
+        has_served: true,
+        ..exited(0)
+    };
+    check_twice(&served, "", "Serious NotRunning", false);
 }
 
 #[test]
@@ -162,7 +266,7 @@ fn restarts_count_from_the_first_look_on() {
     check(
         vec![at(7), at(8), at(8)],
         false,
-        "Serious RestartsGrow: container web-1 was started again once since it is watched",
+        "Monitor RestartsGrow: container web-1 was started again once since it is watched",
     );
     check(
         vec![at(7), at(9)],
@@ -170,14 +274,14 @@ fn restarts_count_from_the_first_look_on() {
         "Critical CrashLoop: container web-1 ends and is started again (2 restarts",
     );
     // A start by hand counts anew.
-    check(vec![at(7), at(0), at(1)], false, "Serious RestartsGrow");
+    check(vec![at(7), at(0), at(1)], false, "Monitor RestartsGrow");
     // One that is new started from zero.
     let new = look(vec![Container {
         id: "other".to_owned(),
         restarts: 1,
         ..runs("web-1")
     }]);
-    check(vec![at(0), new], false, "Serious RestartsGrow");
+    check(vec![at(0), new], false, "Monitor RestartsGrow");
     // The time in which they count is over.
     let late = Look {
         is_stability: false,
@@ -383,6 +487,14 @@ fn a_healthcheck_counts_when_its_own_retries_have_passed() {
         "Serious StuckRollout: container web-1 has not become healthy: its HEALTHCHECK is starting since 61 s",
     );
     assert!(!watched(stuck).is_in_doubt());
+    // A check that takes longer by its own settings.
+    let slow = |at| {
+        let mut look = starting(at);
+        look.containers[0].health_within = Duration::from_secs(90);
+        look
+    };
+    check(vec![slow(0), slow(89)], false, "");
+    check(vec![slow(0), slow(90)], false, "Serious StuckRollout");
     // Another run has its own time.
     let again = Container {
         started_at: "t1".to_owned(),

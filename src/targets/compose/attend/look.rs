@@ -1,12 +1,14 @@
 //! Reads the containers of one service into what is judged. Nothing is judged here.
 
-use crate::decide::compose::{Container, Health, HealthStatus, State};
+use crate::decide::compose::{Container, Health, HealthStatus, is_from_before, is_long_ago};
 use crate::model::state::Revision;
-use crate::targets::compose::Compose;
 use crate::targets::compose::engine::Engine;
 use crate::targets::compose::project::Replica;
+use crate::targets::compose::{Compose, container};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The names that the images of this engine go by, asked for once each: the repo digests by image id. `None`: the engine does not say.
 #[derive(Debug, Default)]
@@ -58,60 +60,58 @@ impl Images {
     }
 }
 
+/// What ages are told by.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Age {
+    /// By the engine's clock, when the watching began.
+    pub(super) now: Option<Timestamp>,
+    /// When the newest container of the project was made.
+    pub(super) created: Option<Timestamp>,
+}
+
 /// One container. Texts from outside are masked.
 pub(super) fn container(
     compose: &Compose,
     images: &Images,
     held: &Revision,
+    age: Age,
     replica: &Replica,
 ) -> Container {
     let text = |path: &str| {
         let text = replica.raw.pointer(path).and_then(Value::as_str);
         text.unwrap_or_default()
     };
-    let number = |path: &str| {
-        replica
-            .raw
-            .pointer(path)
-            .and_then(Value::as_i64)
-            .unwrap_or(0)
-    };
     let flag = |path: &str| {
         let flag = replica.raw.pointer(path).and_then(Value::as_bool);
         flag.unwrap_or_default()
     };
-    let ports = replica.raw.pointer("/HostConfig/PortBindings");
+    let raw = &replica.raw;
+    let doing = container::doing(replica);
+    let check = container::healthcheck(raw);
+    let (down, made) = (container::down_since(raw), container::time(raw, "/Created"));
     Container {
         id: replica.id.clone(),
         name: replica.name.clone(),
-        state: state(text("/State/Status")),
-        restarts: u64::try_from(number("/RestartCount")).unwrap_or(0),
-        exit_code: number("/State/ExitCode"),
+        state: doing.state,
+        restarts: container::restarts(raw),
+        exit_code: doing.exit_code,
         oom_killed: flag("/State/OOMKilled"),
         error: compose.masked(text("/State/Error")),
         health: health(compose, replica),
-        is_restarted: !matches!(text("/HostConfig/RestartPolicy/Name"), "" | "no"),
-        has_ports: ports
-            .and_then(Value::as_object)
-            .is_some_and(|ports| !ports.is_empty()),
+        is_restarted: doing.starts_again,
+        has_ports: doing.has_ports,
+        has_served: doing.has_served,
+        health_within: check.map_or(Duration::ZERO, |check| check.patience(Duration::ZERO)),
+        is_young: made
+            .zip(age.now)
+            .is_some_and(|(made, now)| !is_long_ago(made, now)),
+        is_from_before: down
+            .zip(age.now)
+            .is_some_and(|(down, now)| is_from_before(down, age.created, now)),
         started_at: text("/State/StartedAt").to_owned(),
         image: replica.image.clone(),
         image_id: replica.image_id.clone(),
         is_wanted: images.answers(&replica.image_id, held),
-    }
-}
-
-fn state(status: &str) -> State {
-    match status {
-        // Podman's words too.
-        "created" | "configured" | "initialized" => State::Created,
-        "running" => State::Running,
-        "paused" => State::Paused,
-        "restarting" => State::Restarting,
-        "removing" => State::Removing,
-        "exited" | "stopped" => State::Exited,
-        "dead" => State::Dead,
-        _ => State::Unknown,
     }
 }
 

@@ -7,14 +7,14 @@ mod look;
 mod schedule;
 
 use super::engine::Engine;
-use super::{Compose, logs, project};
+use super::{Compose, container, logs, project};
 use crate::decide::compose::{Errors, Look, Rules, Standing, unseen};
 use crate::model::sighting::{Sighting, worst_first};
 use crate::model::state::{Revision, Slot, Wanted};
 use crate::model::verdict::Severity;
 use crate::targets::{Attended, Story, TargetError};
 use events::Events;
-use look::Images;
+use look::{Age, Images};
 use regex_lite::Regex;
 use schedule::Schedule;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +90,9 @@ struct Watch<'a> {
     errors: Option<Regex>,
     began: Instant,
     looked: Option<Instant>,
+    age: Age,
+    /// The longest that a HEALTHCHECK takes by its own settings.
+    starting_max: Duration,
     /// Since when looks fail, and why the last one did.
     away: Option<(Instant, TargetError)>,
     /// Services whose logs cannot be read: told once.
@@ -123,6 +126,8 @@ impl<'a> Watch<'a> {
                 .and_then(|pattern| Regex::new(pattern).ok()),
             began: Instant::now(),
             looked: None,
+            age: Age::default(),
+            starting_max: settings.healthy_deadline.0,
             away: None,
             silent: BTreeSet::new(),
         }
@@ -161,9 +166,8 @@ impl<'a> Watch<'a> {
 
     /// Looks on while the last look leaves a doubt, or failed.
     async fn settle(&mut self) -> Result<(), TargetError> {
-        let beyond = self.compose.settings.healthy_deadline.0 + DOUBTS_MAX;
-        let ends = self.began + self.schedule.end() + beyond;
         loop {
+            let ends = self.began + self.schedule.end() + self.starting_max + DOUBTS_MAX;
             let in_doubt = self.services.iter().any(|one| one.standing.is_in_doubt());
             let goes_on = self.away.is_some() || (in_doubt && Instant::now() < ends);
             if !goes_on || self.is_over() {
@@ -221,22 +225,39 @@ impl<'a> Watch<'a> {
             }
         };
         self.away = None;
-        self.looked = Some(Instant::now());
         let engine = self.compose.engine().await?;
         let replicas = project.values().flat_map(|service| &service.replicas);
+        if self.looked.is_none() {
+            let made = replicas.clone();
+            self.age = Age {
+                now: container::now(engine).await,
+                created: made
+                    .filter_map(|replica| container::time(&replica.raw, "/Created"))
+                    .max(),
+            };
+        }
+        let checks = replicas
+            .clone()
+            .filter_map(|replica| container::healthcheck(&replica.raw));
+        let longest = checks.map(|check| check.patience(self.starting_max)).max();
+        self.starting_max = longest.unwrap_or(self.starting_max);
+        self.looked = Some(Instant::now());
         self.images.learn(engine, replicas).await;
         let mut errors = self.logged(engine, &project, reads_logs).await;
         let happened = self.events.drain();
+        let awaited = self.compose.memory.awaited();
+        let age = self.age;
         let at = self.began.elapsed();
         for service in &mut self.services {
             let found = project.get(&service.slot.0);
             let replicas = found.map_or(&[][..], |found| &found.replicas);
             let aside = found.map_or(&[][..], |found| &found.aside);
             let read =
-                |replica| look::container(self.compose, &self.images, &service.held, replica);
+                |replica| look::container(self.compose, &self.images, &service.held, age, replica);
             service.standing.take(&Look {
                 at,
                 is_stability: self.schedule.is_stability(at),
+                is_awaited: awaited.contains(&service.slot.0),
                 containers: replicas.iter().map(read).collect(),
                 aside: aside.iter().map(|replica| replica.name.clone()).collect(),
                 happened: happened.clone(),

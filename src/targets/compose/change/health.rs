@@ -4,6 +4,7 @@
 use super::calls;
 use super::site::Site;
 use crate::targets::compose::engine::EngineError;
+use crate::targets::compose::{container, project};
 use crate::targets::process::mask;
 use bollard::query_parameters::{EventsOptions, LogsOptions};
 use futures_util::{Stream, StreamExt as _, pin_mut};
@@ -35,23 +36,33 @@ pub(super) enum Look {
     /// It has no HEALTHCHECK and runs.
     Runs,
     Waiting,
+    /// It was there to end, and did.
+    Done,
     Failed(String),
 }
 
-/// Judges one look at a container that was started. Pure.
-pub(super) fn judge(raw: &Value) -> Look {
+/// Restarts that are too many: once it may have come up before what it needs.
+const RESTARTS_MAX: u64 = 2;
+
+/// Judges one look at a container that was started. `is_job`: it is there to end. Pure.
+pub(super) fn judge(raw: &Value, is_job: bool) -> Look {
     let flag = |path: &str| raw.pointer(path).and_then(Value::as_bool) == Some(true);
     let number = |path: &str| raw.pointer(path).and_then(Value::as_i64).unwrap_or(0);
     let text = |path: &str| raw.pointer(path).and_then(Value::as_str).unwrap_or("");
     let code = number("/State/ExitCode");
-    let restarts = number("/RestartCount");
-    if flag("/State/OOMKilled") && !flag("/State/Running") {
+    let restarts = container::restarts(raw);
+    let is_between = flag("/State/Restarting");
+    if flag("/State/OOMKilled") && (is_between || !flag("/State/Running")) {
         return Look::Failed("was killed: out of memory".to_owned());
     }
-    if flag("/State/Restarting") || 0 < restarts {
+    if RESTARTS_MAX <= restarts {
         return Look::Failed(format!("restarts, last with exit code {code}"));
     }
+    if is_between {
+        return Look::Waiting;
+    }
     match text("/State/Status") {
+        "exited" if is_job && code == 0 => return Look::Done,
         "exited" | "dead" => {
             let why = text("/State/Error");
             let why = if why.is_empty() {
@@ -94,6 +105,23 @@ pub(super) fn judge(raw: &Value) -> Look {
 
 /// Starts a container and waits until it is well. Answers what the engine says of it then.
 pub(super) async fn start_and_wait(site: &Site<'_>, id: &str) -> Result<Value, Unwell> {
+    bring_up(site, id, calls::start(site.engine, id)).await
+}
+
+/// The same of one that is between an end and a start of its policy's.
+pub(super) async fn restart_and_wait(
+    site: &Site<'_>,
+    id: &str,
+    grace: Duration,
+) -> Result<Value, Unwell> {
+    bring_up(site, id, calls::restart(site.engine, id, grace)).await
+}
+
+async fn bring_up(
+    site: &Site<'_>,
+    id: &str,
+    call: impl Future<Output = Result<(), EngineError>>,
+) -> Result<Value, Unwell> {
     let filters = [("container".to_owned(), vec![id.to_owned()])].into();
     let options = EventsOptions {
         filters: Some(filters),
@@ -104,7 +132,7 @@ pub(super) async fn start_and_wait(site: &Site<'_>, id: &str) -> Result<Value, U
     let events = events.chain(futures_util::stream::pending());
     pin_mut!(events);
     let start = async {
-        let started = calls::start(site.engine, id).await;
+        let started = call.await;
         let is_up =
             |raw: &Value| raw.pointer("/State/Running").and_then(Value::as_bool) == Some(true);
         calls::settled(started, site.engine, id, is_up).await
@@ -135,9 +163,11 @@ pub(super) async fn wait(
     mut events: impl Stream<Item = ()> + Unpin,
 ) -> Result<Value, Unwell> {
     let settings = &site.compose.settings;
-    let deadline = settings.healthy_deadline.0;
+    let is_job = site.compose.memory.is_job(project::name(site.slot));
+    let mut deadline = settings.healthy_deadline.0;
     let began = Instant::now();
-    let mut runs_since: Option<Instant> = None;
+    // In which run, and since when.
+    let mut runs_since: Option<(String, Instant)> = None;
     let mut pause = LOOK_FIRST;
     loop {
         let raw = match calls::inspect(site.engine, id).await {
@@ -150,11 +180,19 @@ pub(super) async fn wait(
             }
             Err(error) => return Err(Unwell::Unknown(error)),
         };
+        if let Some(check) = container::healthcheck(&raw) {
+            deadline = check.patience(settings.healthy_deadline.0);
+        }
         let mut wake = pause;
-        match judge(&raw) {
-            Look::Healthy => return Ok(raw),
+        match judge(&raw, is_job) {
+            Look::Healthy | Look::Done => return Ok(raw),
             Look::Runs => {
-                let since = *runs_since.get_or_insert_with(Instant::now);
+                let run = raw.pointer("/State/StartedAt").and_then(Value::as_str);
+                let run = run.unwrap_or_default();
+                let (_, since) = runs_since
+                    .take_if(|(of, _)| of == run)
+                    .unwrap_or_else(|| (run.to_owned(), Instant::now()));
+                runs_since = Some((run.to_owned(), since));
                 let left = settings.running_for.0.saturating_sub(since.elapsed());
                 if left.is_zero() {
                     return Ok(raw);
@@ -162,7 +200,7 @@ pub(super) async fn wait(
                 wake = wake.min(left);
             }
             Look::Waiting if deadline <= began.elapsed() => {
-                let what = format!("is not healthy after {}", settings.healthy_deadline);
+                let what = format!("is not healthy after {} s", deadline.as_secs());
                 return Err(Unwell::Failed(what + &last_words(site, id).await));
             }
             Look::Waiting => runs_since = None,
@@ -213,7 +251,18 @@ mod tests {
     #[track_caller]
     fn check(state: &Value, restarts: u32, expected: &Look) {
         let raw = json!({"State": state, "RestartCount": restarts});
-        assert_eq!(judge(&raw), *expected);
+        assert_eq!(judge(&raw, false), *expected);
+        if !matches!(state["Status"].as_str(), Some("exited")) {
+            assert_eq!(judge(&raw, true), *expected);
+        }
+    }
+
+    #[test]
+    fn a_job_is_there_to_end() {
+        let ended = |code: i64| json!({"State": {"Status": "exited", "ExitCode": code}});
+        assert_eq!(judge(&ended(0), true), Look::Done);
+        assert_eq!(judge(&ended(0), false), failed("exited with code 0"));
+        assert_eq!(judge(&ended(3), true), failed("exited with code 3"));
     }
 
     fn failed(what: &str) -> Look {
@@ -224,6 +273,7 @@ mod tests {
     fn a_look_says_one_thing() {
         let runs = json!({"Status": "running", "Running": true});
         check(&runs, 0, &Look::Runs);
+        check(&runs, 1, &Look::Runs);
         check(&runs, 2, &failed("restarts, last with exit code 0"));
         let health = |status: &str| json!({"Status": "running", "Running": true, "Health": {"Status": status, "Log": []}});
         check(&health("starting"), 0, &Look::Waiting);
@@ -247,8 +297,18 @@ mod tests {
         );
         check(
             &json!({"Status": "restarting", "Running": true, "Restarting": true, "ExitCode": 3}),
-            0,
+            2,
             &failed("restarts, last with exit code 3"),
+        );
+        check(
+            &json!({"Status": "restarting", "Running": true, "Restarting": true, "ExitCode": 3}),
+            1,
+            &Look::Waiting,
+        );
+        check(
+            &json!({"Status": "restarting", "Running": true, "Restarting": true, "OOMKilled": true}),
+            1,
+            &failed("was killed: out of memory"),
         );
         check(
             &json!({"Status": "exited", "Running": false, "OOMKilled": true, "ExitCode": 137}),

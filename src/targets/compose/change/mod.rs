@@ -12,9 +12,10 @@ mod rescue;
 mod settle;
 mod site;
 
-use super::Compose;
 use super::image::{self, Image};
-use super::project::{Replica, Service};
+use super::project::{self, Replica, Service};
+use super::settings::Order;
+use super::{Compose, container};
 use crate::model::plan::Change;
 use crate::model::state::{Revision, Slot};
 use crate::targets::{ReleaseFacts, TargetError};
@@ -154,13 +155,36 @@ fn conflict(site: &Site<'_>, replica: &Replica, expected: &Revision) -> TargetEr
     }
 }
 
+/// What stands against replacing a container, as a change would say it.
+pub(super) fn hurdle(slot: &Slot, replica: &Replica, order: Order) -> Result<(), TargetError> {
+    hurdles::check(replica, order).map_err(|error| match error {
+        TargetError::Refused { what, allow, next } => TargetError::Refused {
+            what: format!("{slot}: {what}"),
+            allow,
+            next,
+        },
+        error => error,
+    })
+}
+
 /// Starts a container that has the right image and does not run.
 async fn come_up(site: &Site<'_>, replica: &Replica) -> Result<(), TargetError> {
     if replica.is_running && !replica.is_restarting {
         return Ok(());
     }
-    site.say(&format!("starting {}", replica.name));
-    match health::start_and_wait(site, &replica.id).await {
+    let is_job = site.compose.memory.is_job(project::name(site.slot));
+    if is_job && container::doing(replica).is_done(true) {
+        return Ok(());
+    }
+    let started = if replica.is_restarting {
+        // It counts as running: a start would be no start.
+        site.say(&format!("restarting {}", replica.name));
+        health::restart_and_wait(site, &replica.id, site.grace(&replica.raw)).await
+    } else {
+        site.say(&format!("starting {}", replica.name));
+        health::start_and_wait(site, &replica.id).await
+    };
+    match started {
         Ok(_) => Ok(()),
         Err(Unwell::Failed(what)) => Err(TargetError::Unhealthy {
             what: format!("{}: {} {what}", site.slot, replica.name),

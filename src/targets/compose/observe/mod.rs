@@ -2,12 +2,12 @@
 
 use super::engine::Engine;
 use super::image::{Image, local, name};
-use super::project::{self, DEPENDS_ON, Project, Replica, Service};
-use super::{Compose, absent};
+use super::project::{self, Project, Replica, Service};
+use super::{Compose, absent, container};
+use crate::decide::compose::{Doing, Job, job};
 use crate::model::state::{Held, Phase, Revision, Slot, State};
 use crate::targets::TargetError;
 use futures_util::future::try_join_all;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
@@ -19,6 +19,8 @@ type Images = BTreeMap<String, Image>;
 pub(super) struct Look {
     pub(super) project: Project,
     pub(super) images: Images,
+    /// Services whose good end others wait for.
+    pub(super) awaited: BTreeSet<String>,
 }
 
 impl Look {
@@ -60,26 +62,23 @@ impl Look {
             (None, [one]) => Some(one.clone()),
             (None, several) => Some(name::mixed(several)),
         };
-        let is_done = self.is_done(service);
+        let is_done = self.job(service) == Job::Done;
         Held {
             revision,
             phase: phase(service, is_done),
         }
     }
 
-    /// Whether a service is a job that has ended well by itself, as migrations do: it is not at work, and has nothing left to do.
-    pub(super) fn is_done(&self, service: &Service) -> bool {
-        let name = service
-            .replicas
-            .first()
-            .map(|replica| replica.service.as_str());
-        let Some(name) = name else { return false };
-        let awaited = self.project.values().flat_map(|other| &other.replicas);
-        let is_awaited = awaited
-            .filter_map(|replica| replica.labels.get(DEPENDS_ON))
-            .any(|depends| awaits_end(depends, name));
-        let ended = |replica: &Replica| has_ended_well(replica, is_awaited);
-        service.aside.is_empty() && service.replicas.iter().all(ended)
+    /// What a service is doing, if it is a job. One that a change was left in the middle of is none, unless others wait for its end.
+    pub(super) fn job(&self, service: &Service) -> Job {
+        let replicas = standing(service);
+        let name = replicas.first().map(|replica| replica.service.as_str());
+        let is_awaited = name.is_some_and(|name| self.awaited.contains(name));
+        if !is_awaited && !service.aside.is_empty() {
+            return Job::No;
+        }
+        let doing: Vec<Doing> = replicas.iter().map(container::doing).collect();
+        job(is_awaited, &doing)
     }
 }
 
@@ -101,38 +100,6 @@ fn phase(service: &Service, is_done: bool) -> Phase {
     } else {
         Phase::Stopped
     }
-}
-
-/// `migrate:service_completed_successfully:false`, comma separated.
-fn awaits_end(depends_on: &str, service: &str) -> bool {
-    depends_on.split(',').any(|one| {
-        let mut parts = one.trim().split(':');
-        parts.next() == Some(service) && parts.next() == Some("service_completed_successfully")
-    })
-}
-
-/// Ended with code 0, and nothing would start it again. What publishes ports or has a health check is no job, unless others wait for
-/// its end.
-fn has_ended_well(replica: &Replica, is_awaited: bool) -> bool {
-    let raw = &replica.raw;
-    let text = |path: &str| {
-        raw.pointer(path)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let is_empty = |path: &str| {
-        let map = raw.pointer(path).and_then(Value::as_object);
-        map.is_none_or(serde_json::Map::is_empty)
-    };
-    let has_ended = text("/State/Status") == "exited"
-        && raw.pointer("/State/ExitCode").and_then(Value::as_i64) == Some(0);
-    let stays = matches!(
-        text("/HostConfig/RestartPolicy/Name"),
-        "" | "no" | "on-failure"
-    );
-    let serves = raw.pointer("/State/Health").is_some_and(Value::is_object)
-        || !is_empty("/HostConfig/PortBindings");
-    has_ended && stays && (is_awaited || !serves)
 }
 
 /// Looks at the whole project.
@@ -163,6 +130,7 @@ pub(super) async fn look(compose: &Compose, engine: &Engine) -> Result<Look, Tar
     let look = Look {
         project,
         images: images.into_iter().flatten().collect(),
+        awaited: compose.memory.awaited(),
     };
     remember(compose, &look);
     Ok(look)
@@ -175,6 +143,9 @@ fn remember(compose: &Compose, look: &Look) {
         let Some(service) = look.service(slot) else {
             continue;
         };
+        if look.job(service) != Job::No {
+            compose.memory.keep_job(&slot.0);
+        }
         for replica in standing(service) {
             let revision = look.canonical(replica);
             let known = look.images.get(&replica.image_id).map(Image::repo_digests);

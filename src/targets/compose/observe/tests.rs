@@ -1,6 +1,8 @@
 //! Services as an engine describes them, and what is held by them.
 
 use super::*;
+use crate::decide::compose::awaited;
+use crate::targets::compose::project::DEPENDS_ON;
 use serde_json::json;
 
 fn d(digit: char) -> String {
@@ -48,6 +50,12 @@ fn look(replicas: &[&str], images: &[(char, &[&str])]) -> Look {
             service.replicas.push(replica);
         }
     }
+    let replicas = project.values().flat_map(|service| &service.replicas);
+    let labels = replicas.filter_map(|replica| replica.labels.get(DEPENDS_ON));
+    let awaited = labels
+        .flat_map(|label| awaited(label))
+        .map(str::to_owned)
+        .collect();
     let images = images.iter().map(|(digit, names)| {
         let names: Vec<String> = names
             .iter()
@@ -62,6 +70,7 @@ fn look(replicas: &[&str], images: &[(char, &[&str])]) -> Look {
     Look {
         project,
         images: images.collect(),
+        awaited,
     }
 }
 
@@ -118,30 +127,27 @@ fn what_a_service_holds() {
 fn a_job_that_ended_well_has_nothing_left_to_do() {
     check(&["web-1 exit0 a"], "", "1", Phase::Running);
     check(&["web-1 exit0 a", "web-2 up a"], "", "1", Phase::Stopped);
-    let mut all = look(
-        &[
-            "web-1 exit0 a",
-            "api-1 up a web:service_completed_successfully:false",
-        ],
-        &[],
-    );
-    let web = all.project.get_mut("web").unwrap();
-    web.replicas[0].raw["State"]["Health"] = json!({"Status": "unhealthy"});
-    assert!(all.is_done(&all.project["web"]));
-    all.project.remove("api");
-    assert!(!all.is_done(&all.project["web"]));
-    let mut served = look(&["web-1 exit0 a"], &[]);
-    let web = served.project.get_mut("web").unwrap();
-    web.replicas[0].raw["HostConfig"]["RestartPolicy"]["Name"] = json!("always");
-    assert!(!served.is_done(&served.project["web"]));
-}
-
-#[test]
-fn what_others_wait_for() {
-    assert!(awaits_end(
-        "db:service_healthy:false,migrate:service_completed_successfully:true",
-        "migrate"
-    ));
-    assert!(!awaits_end("migrate:service_started:true", "migrate"));
-    assert!(!awaits_end("", "migrate"));
+    let of = |replicas: &[&str], served: bool| {
+        let mut look = look(replicas, &[]);
+        let web = look.project.get_mut("web").unwrap();
+        if served {
+            web.replicas[0].raw["State"]["Health"] =
+                json!({"Status": "unhealthy", "Log": [{"ExitCode": 0}]});
+        }
+        look.job(&look.project["web"])
+    };
+    let waits = "api-1 created a web:service_completed_successfully:false";
+    assert_eq!(of(&["web-1 exit0 a", waits], true), Job::Done);
+    assert_eq!(of(&["web-1 exit0 a"], true), Job::No);
+    assert_eq!(of(&["web-1 exit0 a"], false), Job::Done);
+    assert_eq!(of(&["web-1 exit1 a", waits], false), Job::Failed(1));
+    assert_eq!(of(&["web-1 exit1 a"], false), Job::No);
+    assert_eq!(of(&["web-1 up a", waits], false), Job::AtWork);
+    assert_eq!(of(&["web-1 created a", waits], false), Job::Waiting);
+    let aside = "web-1-lastgood-aside exit0 b";
+    assert_eq!(of(&["web-1 exit0 a", aside], false), Job::No);
+    assert_eq!(of(&["web-1 exit0 a", aside, waits], false), Job::Done);
+    // Whose work failed, or was left in the middle, does not run.
+    check(&["web-1 exit1 a", waits], "", "1", Phase::Stopped);
+    check(&["web-1 exit0 a", aside, waits], "", "1", Phase::Stopped);
 }
