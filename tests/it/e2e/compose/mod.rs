@@ -8,6 +8,7 @@ mod by_hand;
 mod deploys;
 mod door;
 mod images;
+mod jobs;
 mod killed;
 mod refusals;
 mod secrets;
