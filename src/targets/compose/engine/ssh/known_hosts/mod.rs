@@ -86,7 +86,7 @@ impl Known {
                 if text.is_empty() || text.starts_with('#') {
                     continue;
                 }
-                match line(text, &known.name) {
+                match line(text, &known.name, source.is_strict) {
                     Some(Read::AboutIt(mark, key)) => known.lines.push(Line { mark, key, at }),
                     None if source.is_strict => {
                         return Err(format!(
@@ -157,8 +157,9 @@ enum Read {
     AboutAnother,
 }
 
-/// `[MARK] [HOSTS] KIND KEY [COMMENT]`. `None`: no such line.
-fn line(text: &str, name: &str) -> Option<Read> {
+/// `[MARK] HOSTS KIND KEY [COMMENT]`. `None`: no such line. `is_bare`: whether a key without a host is one of the host, as it is where it
+/// was given for this one purpose; in a file of many hosts it would be a key of every host.
+fn line(text: &str, name: &str, is_bare: bool) -> Option<Read> {
     let mut fields = text.split_whitespace().peekable();
     let mark = match fields.next_if(|field| field.starts_with('@')) {
         None => Mark::Trusted,
@@ -172,17 +173,27 @@ fn line(text: &str, name: &str) -> Option<Read> {
         return None;
     }
     let key = PublicKey::from_openssh(&format!("{kind} {key}")).ok()?;
-    Some(match hosts {
-        Some(hosts) if !matches_any(hosts, name) => Read::AboutAnother,
-        Some(_) | None => Read::AboutIt(mark, key),
-    })
+    match hosts {
+        Some(hosts) if matches_any(hosts, name) => Some(Read::AboutIt(mark, key)),
+        Some(_) => Some(Read::AboutAnother),
+        None => is_bare.then_some(Read::AboutIt(mark, key)),
+    }
 }
 
+/// The names of the kinds of keys (ssh-keygen(1), `-t`; sshd(8)): whole, because a host may be called `ssh-gw.example.com`.
+const KINDS: &[&str] = &[
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ssh-dss",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+];
+
 fn is_kind(field: &str) -> bool {
-    ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"]
-        .iter()
-        .any(|start| field.starts_with(start))
-        && !field.contains([',', '|', '*'])
+    KINDS.contains(&field)
 }
 
 /// Whether a list of hosts has a name; one that is excluded by `!` is not in it, wherever that stands.

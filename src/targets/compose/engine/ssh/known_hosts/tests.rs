@@ -40,6 +40,14 @@ fn hosts_are_matched_as_sshd_says() {
     check(&format!("[::1]:2222 {ED}"), "::1", 2222, true);
     // Given for this one purpose, a key needs no host.
     check(ED, "web-1", 2222, true);
+    check(
+        &format!("ssh-gw.example.com {ED}"),
+        "ssh-gw.example.com",
+        22,
+        true,
+    );
+    check(&format!("ssh-gw.example.com {ED}"), "web-1", 22, false);
+    check(&format!("sk-ssh-1,ssh-rsa {ED}"), "ssh-rsa", 22, true);
     // Made by `ssh-keygen -H` of "web-1".
     check(&format!("{} {ED}", hashed("web-1")), "web-1", 22, true);
     check(&format!("{} {ED}", hashed("web-1")), "web-2", 22, false);
@@ -94,6 +102,9 @@ fn lines_that_cannot_be_read_are_refused_only_where_they_were_given_for_this() {
     let text = format!("web-1 ssh-dss AAAAB3NzaC1kc3M\nweb-1 {ED}\n@new web-1 {ED}\nnonsense");
     let lax = known(&text, "web-1", 22, false).unwrap();
     assert_eq!(lax.kinds(), [Algorithm::Ed25519]);
+    // In a file of many hosts a key without one would be every host's.
+    let bare = known(ED, "web-1", 22, false).unwrap();
+    assert_eq!(bare.kinds(), []);
     let wrong = known("web-1", "web-1", 22, true).unwrap_err();
     assert!(
         wrong.contains("known_hosts, line 1") && wrong.contains("ssh-ed25519 AAAA"),
