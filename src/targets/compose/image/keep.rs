@@ -2,6 +2,7 @@
 //! it and never started, because `docker image prune -a` removes what only a tag holds.
 
 use super::name;
+use crate::model::payload::hex;
 use crate::model::release::Pin;
 use crate::model::state::{Revision, Slot};
 use crate::targets::TargetError;
@@ -10,6 +11,7 @@ use bollard::query_parameters::{
     ListContainersOptions, RemoveContainerOptions, RemoveImageOptions, TagImageOptions,
 };
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
 /// The id of the image that a container of ours keeps.
@@ -19,6 +21,8 @@ const SERVICE: &str = "lastgood.service";
 
 /// Digits of an id that tell images apart for a person.
 const SHORT: usize = 12;
+/// Digits of a hash that tell pairs of names apart.
+const HASH: usize = 8;
 
 /// Keeps the images of those pins that are in no registry. Again = no harm.
 ///
@@ -219,16 +223,20 @@ fn settled(answer: Result<(), bollard::errors::Error>, of: &str) -> Result<(), T
 
 /// The repository of our tags: what Docker lets a repository be called, and no registry has.
 fn repository(project: &str, service: &str) -> String {
-    format!("lastgood/{}", plain(&format!("{project}-{service}")))
+    format!("lastgood/{}", both(project, service))
+}
+
+/// Names of a project and of a service in one: `shop` with `web-api` is not `shop-web` with `api`.
+fn both(project: &str, service: &str) -> String {
+    let hash = hex(&Sha256::digest(format!("{project}\n{service}").as_bytes()));
+    let hash = hash.get(..HASH).unwrap_or_default();
+    format!("{}-{hash}", plain(&format!("{project}-{service}")))
 }
 
 /// The name of the container that keeps an image.
 fn container(project: &str, service: &str, revision: &Revision) -> String {
     let short: String = revision.short().chars().take(SHORT).collect();
-    format!(
-        "lastgood-keep-{}-{short}",
-        plain(&format!("{project}-{service}"))
-    )
+    format!("lastgood-keep-{}-{short}", both(project, service))
 }
 
 /// Lower-case letters and digits, separated by single dashes.
@@ -284,10 +292,10 @@ mod tests {
             let name = format!("{}:sha256-{}", repository(project, service), "a".repeat(64));
             assert!(name.parse::<Reference>().is_ok(), "{name}");
         }
-        assert_eq!(
-            container("shop", "web", &revision),
-            "lastgood-keep-shop-web-aaaaaaaaaaaa"
-        );
+        let named = container("shop", "web", &revision);
+        assert!(named.starts_with("lastgood-keep-shop-web-"), "{named}");
+        assert!(named.ends_with("-aaaaaaaaaaaa"), "{named}");
+        assert_ne!(repository("shop", "web-api"), repository("shop-web", "api"));
     }
 
     #[test]

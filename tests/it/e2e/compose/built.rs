@@ -21,7 +21,7 @@ async fn sweep(shop: &Shop) {
     for keeper in keepers.lines() {
         shop.engine.docker(&["rm", keeper]).await;
     }
-    let reference = format!("reference=lastgood/{}-web", shop.project.name);
+    let reference = format!("reference=lastgood/{}-web*", shop.project.name);
     let tags = ["images", "--quiet", "--no-trunc", "--filter", &reference];
     let tags = shop.engine.docker(&tags).await;
     for id in tags.lines() {
