@@ -60,7 +60,9 @@ pub(super) async fn pull(
             &format!("pulls {name}, which the engine does not have"),
         );
     }
-    let mut stream = engine.api().create_image(Some(options), None, header);
+    // The answer begins when the registry has been asked, which may take the engine long.
+    let api = engine.patient(QUIET_MAX);
+    let mut stream = api.create_image(Some(options), None, header);
     let mut quiet_until = Instant::now() + QUIET_MAX;
     let mut told = Instant::now();
     loop {
