@@ -6,6 +6,7 @@ use super::engine::Engine;
 use crate::model::state::Slot;
 use crate::targets::TargetError;
 use bollard::query_parameters::ListContainersOptions;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -16,6 +17,9 @@ pub(super) const NUMBER: &str = "com.docker.compose.container-number";
 pub(super) const ONEOFF: &str = "com.docker.compose.oneoff";
 pub(super) const IMAGE: &str = "com.docker.compose.image";
 pub(super) const DEPENDS_ON: &str = "com.docker.compose.depends_on";
+
+/// Containers that are looked at side by side: each may be a connection of its own through one ssh session.
+const AT_ONCE: usize = 8;
 
 /// What the name of a container ends with while another one takes its place.
 pub(super) const ASIDE: &str = "-lastgood-aside";
@@ -141,7 +145,7 @@ pub(super) async fn inspected(
             }
         });
     }
-    let raw = futures_util::future::try_join_all(looked).await?;
+    let raw: Vec<Option<Value>> = stream::iter(looked).buffered(AT_ONCE).try_collect().await?;
     Ok(raw
         .into_iter()
         .flatten()
