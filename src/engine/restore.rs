@@ -7,6 +7,7 @@ use super::keep;
 use super::lease::Leases;
 use super::operation::{Operation, stopped};
 use super::prepare::{Prepared, Ready, refused};
+use super::signals;
 use crate::decide::guard;
 use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
@@ -42,6 +43,10 @@ pub(super) async fn apply(
         done = work => done,
         lost = leases.renew(operation) => Err(lost),
     };
+    if done.is_err() && 0 < operation.facts().changing {
+        // The work was dropped in the middle of a change: nothing else waits for what is being saved.
+        signals::stand_up(operation).await;
+    }
     leases.release(operation).await;
     done
 }

@@ -110,8 +110,8 @@ pub(super) async fn given_up(operation: &Operation) -> Failure {
     stopped("asked to stop, and the change under way did not end in time: it may be half done")
 }
 
-/// Side by side: together they have the time of one.
-async fn stand_up(operation: &Operation) {
+/// What was dropped in the middle of a change leaves something at work. Side by side: together they have the time of one.
+pub(super) async fn stand_up(operation: &Operation) {
     let standing = operation.targets.iter().map(|target| async {
         let name = target.name();
         match timeout(STAND_UP, target.stand_up()).await {

@@ -31,7 +31,7 @@ use super::{BadSettings, Base, Target, TargetError};
 use crate::model::state::Slot;
 use engine::Engine;
 pub use settings::Settings;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -64,8 +64,8 @@ pub(super) struct Compose {
     ranks: Mutex<BTreeMap<String, u8>>,
     /// Changes that were dropped, and what is done for their containers.
     rescues: change::Rescues,
-    /// The services that the plan at hand changes.
-    planned: Mutex<BTreeSet<Slot>>,
+    /// The plan at hand, and the images of it.
+    planned: change::Planned,
 }
 
 impl Compose {
@@ -85,7 +85,7 @@ impl Compose {
             memory: memory::Memory::default(),
             ranks: Mutex::default(),
             rescues: change::Rescues::default(),
-            planned: Mutex::default(),
+            planned: change::Planned::default(),
         })
     }
 

@@ -17,7 +17,6 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
 
 /// What one change comes to.
 #[derive(Debug, Default)]
@@ -32,11 +31,7 @@ pub(super) async fn hazards(
     plan: &Plan,
     facts: &ReleaseFacts<'_>,
 ) -> Result<Vec<Hazard>, TargetError> {
-    let planned = plan.changes.iter().map(|change| change.slot().clone());
-    *compose
-        .planned
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = planned.collect();
+    compose.planned.begin(plan);
     if let Some(story) = facts.story {
         for (slot, why) in compose.memory.left_out() {
             let line = format!("warning: NOT changed, left as it is: {why}");

@@ -136,8 +136,7 @@ impl Target for Compose {
     }
 
     async fn stand_up(&self) -> Result<(), TargetError> {
-        let saved = self.rescues.done().await;
-        saved.map_err(|error| error.changing("what was dropped in the middle"))
+        self.rescues.done().await
     }
 
     async fn retire(&self, keep: &[Revision]) -> Result<Vec<String>, TargetError> {

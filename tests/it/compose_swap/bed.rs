@@ -1,8 +1,9 @@
 //! A Compose project of the bed, and changes of it as the product makes them.
 
-use crate::compose_bed::{Told, apply};
+use crate::compose_bed::{Told, apply, facts};
 use crate::docker::{self, App, Engine, Image, ask, name};
-use lastgood::model::plan::Change;
+use lastgood::decide::guard::{Permission, permit};
+use lastgood::model::plan::{Change, Plan};
 use lastgood::model::state::{Revision, Slot};
 use lastgood::targets::{Base, Target, TargetError, open};
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ impl Project {
     }
 
     /// The target, as another run of the program opens it.
-    fn target(&self, host: &str) -> Box<dyn Target> {
+    pub(super) fn target(&self, host: &str) -> Box<dyn Target> {
         let mut settings = self.settings.lock().unwrap().clone();
         settings["host"] = json!(host);
         open("compose", "shop", settings, &Base::default()).unwrap()
@@ -130,6 +131,33 @@ impl Project {
         let raw = self.container(service).await;
         assert_eq!(name(&raw), format!("{}-{service}-1", self.name));
         assert_eq!(ask(&raw, "/").await, version);
+    }
+
+    /// The first change of a plan of several, carried out as the product does it: after the last look at the whole.
+    pub(super) async fn first_of(&self, changes: Vec<Change>) -> Result<(), TargetError> {
+        let target = self.target(self.engine.host());
+        let facts = facts(None, &self.told);
+        let plan = Plan {
+            before: target.observe().await?,
+            changes,
+            hazards: Vec::new(),
+        };
+        target.hazards(&plan, &facts).await?;
+        let permitted = permit(plan, &Permission::default()).unwrap();
+        let change = permitted.changes().next().unwrap();
+        target.apply(change, None, &facts).await
+    }
+
+    /// A change that is dropped once this was told; then what is told at the end of the command.
+    pub(super) async fn dropped_at(&self, change: Change, told: &str) -> Result<(), TargetError> {
+        let target = self.target(self.engine.host());
+        let heard = Told::default();
+        tokio::select! {
+            biased;
+            () = heard.until(told) => (),
+            applied = apply(target.as_ref(), change, &heard) => panic!("{told} was not told: {applied:?}"),
+        }
+        target.stand_up().await
     }
 
     /// What was told so far.

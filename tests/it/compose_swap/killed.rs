@@ -117,6 +117,50 @@ async fn a_change_that_is_dropped_leaves_one_that_runs() {
     }
 }
 
+const STUBBORN: &str = "
+services:
+  web: {image: 'IMAGE:stubborn', ports: ['127.0.0.1::8080']}
+";
+
+/// A grace that is longer than the command lives is not cut short, and afterwards the engine itself starts the container again.
+#[tokio::test]
+async fn dropped_while_the_old_one_takes_its_time_to_stop() {
+    let Some(project) = Project::up(STUBBORN).await else {
+        return;
+    };
+    let before = project.container("web").await;
+    let change = || project.install("web", "stubborn", "plain");
+    let told = project.dropped_at(change(), "stopping").await.unwrap_err();
+    let told = told.to_string();
+    assert!(told.contains("still stopping (up to 5 s)"), "{told}");
+    assert!(told.contains("the same command again"), "{told}");
+    let after = old_one(&project, &before, false).await;
+    assert_eq!(after["State"]["StartedAt"], before["State"]["StartedAt"]);
+    let after = old_one(&project, &before, true).await;
+    assert_ne!(after["State"]["StartedAt"], before["State"]["StartedAt"]);
+    // The next run does not wait for the restart of the engine, which comes in between.
+    drop(project.dropped_at(change(), "stopping").await);
+    project.set("stop-grace", serde_json::json!("0s"));
+    project.again("web", "plain").await.unwrap();
+    project.serves("web", "plain").await;
+}
+
+/// The container of before, as it runs; `again`: once it was started again.
+async fn old_one(project: &Project, before: &Value, again: bool) -> Value {
+    let began = Instant::now();
+    loop {
+        let found = project.containers("web").await;
+        let old = found.into_iter().find(|raw| raw["Id"] == before["Id"]);
+        let old = old.expect("the container of before is there");
+        let is_anew = old["State"]["StartedAt"] != before["State"]["StartedAt"];
+        if old["State"]["Running"] == true && (is_anew || !again) {
+            return old;
+        }
+        assert!(began.elapsed() < WAIT_MAX, "{}", old["State"]);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Until what is still done after the drop is over: the one that runs has its name.
 async fn until_one_runs(project: &Project) -> Value {
     let began = Instant::now();

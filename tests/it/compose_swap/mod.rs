@@ -2,6 +2,7 @@
 
 mod bed;
 mod killed;
+mod planned;
 mod shared;
 mod swap;
 mod trouble;

@@ -1,6 +1,7 @@
 //! What a new container is created from, so that it is the old one with another image: JSON in, JSON out, so that fields of engines newer
 //! than this program survive. Pure: nothing is asked, nothing is changed, nothing is judged.
 
+mod ambiguous;
 mod config;
 mod host;
 mod networks;
@@ -30,6 +31,8 @@ pub(super) struct Before<'a> {
     pub(super) image_config: Option<&'a Value>,
     /// Whether it ran.
     pub(super) ran: bool,
+    /// Whether the new one runs beside it for a while.
+    pub(super) side_by_side: bool,
 }
 
 /// What a new container is.
@@ -55,7 +58,10 @@ pub(super) fn describe(
     let mut create = config::without_defaults(before.container, before.image_config);
     let mut host = host::carried(before.container, moved);
     let mut warnings = Vec::new();
-    let networks = networks::of(before.container, &mut warnings);
+    if let (Some(of), Some(to)) = (before.image_config, image.raw.get("Config")) {
+        warnings.extend(ambiguous::settle(&mut create, before.container, of, to));
+    }
+    let networks = networks::of(before.container, before.side_by_side, &mut warnings);
     create.insert("Image".to_owned(), image.reference.clone().into());
     label(&mut create, before, &image.id, id);
     let mode = host
@@ -71,6 +77,9 @@ pub(super) fn describe(
         host.insert("NetworkMode".to_owned(), main.name.clone().into());
     }
     let main = main.map(|main| main.name);
+    if before.side_by_side {
+        create.remove("MacAddress");
+    }
     let all_at_once = ALL_NETWORKS <= api;
     if all_at_once {
         networks::move_mac(&mut create, main.as_deref(), &networks, &mut named);

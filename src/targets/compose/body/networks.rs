@@ -14,8 +14,9 @@ const GIVEN: &[&str] = &[
     "MacAddress",
 ];
 
-/// Addresses that the engine makes up begin so (moby `libnetwork/netutils`).
-const GENERATED_MAC: &str = "02:42:";
+/// The bit of the first byte of an address that somebody made up rather than bought (IEEE 802). Engines make such up: `02:42:` and the IP
+/// address before 28.0, later at random (moby `libnetwork/netutils`).
+const MADE_UP: u8 = 0x02;
 
 /// A network, and what the container is there.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +35,11 @@ pub(super) struct Main {
 }
 
 /// The networks that the old container is in, those of the host's and of another container's namespace left out.
-pub(super) fn of(container: &Value, warnings: &mut Vec<String>) -> Vec<Network> {
+pub(super) fn of(
+    container: &Value,
+    side_by_side: bool,
+    warnings: &mut Vec<String>,
+) -> Vec<Network> {
     let mode = text(container, "/HostConfig/NetworkMode");
     if matches!(mode, "host" | "none") || mode.starts_with("container:") {
         return Vec::new();
@@ -46,12 +51,23 @@ pub(super) fn of(container: &Value, warnings: &mut Vec<String>) -> Vec<Network> 
             "it was in no network any more; the new one is in {mode}"
         ));
     }
+    // What somebody asked for is also in the configuration of the container.
+    let asked = text(container, "/Config/MacAddress");
+    let is_copied = |mac: &str| {
+        !side_by_side && (!is_made_up(mac) || (!mac.is_empty() && mac.eq_ignore_ascii_case(asked)))
+    };
     found
         .into_iter()
-        .map(|(name, endpoint)| Network {
-            id: text(&endpoint, "/NetworkID").to_owned(),
-            endpoint: given(&name, &endpoint, id),
-            name,
+        .map(|(name, endpoint)| {
+            let mut given = given(&name, &endpoint, id);
+            if !is_copied(text(&endpoint, "/MacAddress")) {
+                given.remove("MacAddress");
+            }
+            Network {
+                id: text(&endpoint, "/NetworkID").to_owned(),
+                endpoint: given,
+                name,
+            }
         })
         .collect()
 }
@@ -66,10 +82,6 @@ fn given(name: &str, endpoint: &Value, id: &str) -> Map<String, Value> {
     if let Some(aliases) = given.get_mut("Aliases").and_then(Value::as_array_mut) {
         aliases.retain(|alias| alias.as_str().is_some_and(|alias| !is_id(id, alias)));
     }
-    let mac = text(endpoint, "/MacAddress").to_ascii_lowercase();
-    if mac.starts_with(GENERATED_MAC) {
-        given.remove("MacAddress");
-    }
     // The default network knows no aliases, and refuses a container that has some.
     if name == "bridge" {
         given.remove("Aliases");
@@ -77,6 +89,14 @@ fn given(name: &str, endpoint: &Value, id: &str) -> Map<String, Value> {
     // Compose says also that it asks for no address, and is taken at its word.
     given.retain(|key, value| !is_empty(value) || (key == "IPAMConfig" && value.is_object()));
     given
+}
+
+/// Two containers with one address are one too many, so what cannot be told from what an engine made up is taken for that.
+fn is_made_up(mac: &str) -> bool {
+    let first = mac
+        .get(..2)
+        .and_then(|first| u8::from_str_radix(first, 16).ok());
+    first.is_none_or(|first| first & MADE_UP != 0)
 }
 
 /// The engine adds the first 12 digits of the id to the aliases.

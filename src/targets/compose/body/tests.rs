@@ -66,6 +66,7 @@ fn described(container: &Value, image: Option<&Value>, api: (usize, usize)) -> B
         container,
         image_config: image,
         ran: true,
+        side_by_side: false,
     };
     let image = Image {
         id: NEW.to_owned(),
@@ -315,11 +316,38 @@ fn only_a_mac_that_was_given_is_kept() {
     assert_eq!(body.create.get("MacAddress"), None);
     assert_eq!(named["shop_back"]["MacAddress"], json!(given));
     assert_eq!(named["shop_front"].get("MacAddress"), None);
-    let mut before = container();
-    before["NetworkSettings"]["Networks"]["shop_front"]["MacAddress"] = json!(given);
-    let body = described(&before, Some(&of_image()), (1, 47));
-    let named = &body.create["NetworkingConfig"]["EndpointsConfig"];
-    assert_eq!(named["shop_front"]["MacAddress"], json!(given));
+    // From 28.0 on engines make up any address that is marked as made up.
+    for (mac, expected) in [
+        ("be:d1:04:5e:11:7a", Value::Null),
+        ("00:16:3e:00:00:09", json!("00:16:3e:00:00:09")),
+    ] {
+        let mut before = container();
+        before["NetworkSettings"]["Networks"]["shop_front"]["MacAddress"] = json!(mac);
+        let body = described(&before, Some(&of_image()), (1, 47));
+        let named = &body.create["NetworkingConfig"]["EndpointsConfig"];
+        assert_eq!(named["shop_front"]["MacAddress"], expected);
+    }
+}
+
+#[test]
+fn two_that_run_side_by_side_have_no_address_in_common() {
+    let mut container = container();
+    container["Config"]["MacAddress"] = json!("00:16:3e:00:00:09");
+    container["NetworkSettings"]["Networks"]["shop_front"]["MacAddress"] =
+        json!("00:16:3e:00:00:09");
+    let before = Before {
+        container: &container,
+        image_config: Some(&of_image()),
+        ran: true,
+        side_by_side: true,
+    };
+    let image = Image {
+        id: NEW.to_owned(),
+        reference: NEW.to_owned(),
+        raw: Value::Null,
+    };
+    let body = describe(&before, &image, &BTreeMap::new(), (1, 47));
+    assert!(!body.create.to_string().contains("MacAddress"), "{body:?}");
 }
 
 #[test]

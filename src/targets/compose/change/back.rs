@@ -68,7 +68,7 @@ pub(super) async fn put_back(site: &Site<'_>, place: &Place<'_>) -> Result<(), S
         pause = (pause * 2).min(PAUSE_LAST);
     }
     if was_started {
-        for sharer in place.sharers {
+        for sharer in place.sharers.iter().filter(|sharer| sharer.is_running) {
             let grace = site.grace(&sharer.raw);
             if let Err(error) = calls::restart(site.engine, &sharer.id, grace).await {
                 site.warn(&format!("{} does not start again: {error}", sharer.name));

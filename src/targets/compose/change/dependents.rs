@@ -2,19 +2,21 @@
 //! Compose restarts after it.
 
 use super::calls;
-use super::replace;
+use super::health::{self, Look};
+use super::replace::{self, Demand, Replacement};
 use super::settle::settle_all;
 use super::site::{Site, short};
 use crate::model::state::Slot;
 use crate::targets::TargetError;
 use crate::targets::compose::engine::{Engine, EngineError};
 use crate::targets::compose::image::Image;
-use crate::targets::compose::project::{self, DEPENDS_ON, PROJECT, Replica};
-use crate::targets::compose::{Compose, order};
+use crate::targets::compose::order;
+use crate::targets::compose::project::{self, DEPENDS_ON, ONEOFF, PROJECT, Replica, SERVICE};
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptions;
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 
 /// Where a container can be in the namespace of another one.
 const MODES: [&str; 3] = ["NetworkMode", "PidMode", "IpcMode"];
@@ -22,22 +24,22 @@ const MODES: [&str; 3] = ["NetworkMode", "PidMode", "IpcMode"];
 /// Containers that stand on another one.
 #[derive(Debug, Default)]
 pub(super) struct Dependents {
-    /// In its namespaces.
+    /// In its namespaces, those of this project.
     pub(super) sharers: Vec<Replica>,
     /// Restarted after it, those that others depend on first.
     pub(super) restarts: Vec<Replica>,
 }
 
-/// What stands on the container with this id. `restarts`: whether those are asked for that are restarted after it.
+/// What stands on a container. `restarts`: whether those are asked for that are restarted after it. Those in its network that are none of
+/// this project's services cannot be made again as they were: they are told.
 pub(super) async fn of(
     site: &Site<'_>,
-    id: &str,
+    old: &Replica,
     restarts: bool,
 ) -> Result<Dependents, TargetError> {
-    let label = format!("{PROJECT}={}", site.project());
+    let id = old.id.as_str();
     let asked = ListContainersOptions {
         all: true,
-        filters: Some([("label".to_owned(), vec![label])].into()),
         ..ListContainersOptions::default()
     };
     let listed = site.engine.api().list_containers(Some(asked)).await;
@@ -45,9 +47,23 @@ pub(super) async fn of(
         listed.map_err(|error| EngineError::from(error).reading("the containers that depend"))?;
     let mode = format!("container:{id}");
     let slot = project::name(site.slot);
-    let candidates = listed.into_iter().filter(|container| {
+    let is_in = |container: &ContainerSummary| {
         let host = container.host_config.as_ref();
-        let shares = host.is_some_and(|host| host.network_mode.as_ref() == Some(&mode));
+        host.is_some_and(|host| host.network_mode.as_ref() == Some(&mode))
+    };
+    let (own, others): (Vec<_>, Vec<_>) = listed
+        .into_iter()
+        .partition(|container| is_of(container, site.project()));
+    for other in others.iter().filter(|other| is_in(other)) {
+        let name = name_of(other);
+        site.warn(&format!(
+            "{name} shares the network of {} and is no service of project {}: it loses it, and has to be created again",
+            old.name,
+            site.project()
+        ));
+    }
+    let candidates = own.into_iter().filter(|container| {
+        let shares = is_in(container);
         let labels = container.labels.as_ref();
         let depends = labels.and_then(|labels| labels.get(DEPENDS_ON));
         let depends = depends.is_some_and(|label| is_on(label, slot, false));
@@ -55,7 +71,7 @@ pub(super) async fn of(
     });
     let ids = candidates.filter_map(|container| container.id);
     let found = project::inspected(site.engine, ids).await?;
-    let (sharers, others): (Vec<_>, Vec<_>) = found
+    let (mut sharers, others): (Vec<_>, Vec<_>) = found
         .into_iter()
         .filter(|replica| !replica.is_oneoff())
         .partition(|replica| {
@@ -64,14 +80,16 @@ pub(super) async fn of(
                 .iter()
                 .any(|key| is_in(key).and_then(Value::as_str) == Some(mode.as_str()))
         });
+    for sharer in &mut sharers {
+        sharer.is_running |= ended_with(&sharer.raw, &old.raw);
+    }
     let mut restarted = Vec::new();
     if restarts && site.compose.settings.restart_dependents {
-        let changed = planned(site.compose);
         restarted.extend(others.into_iter().filter(|replica| {
             let label = replica.labels.get(DEPENDS_ON);
             replica.is_running
                 && !replica.is_aside()
-                && !changed.contains(&Slot(replica.service.clone()))
+                && !site.compose.planned.has(&Slot(replica.service.clone()))
                 && label.is_some_and(|label| is_on(label, slot, true))
         }));
         restarted.sort_by_key(|replica| {
@@ -85,12 +103,35 @@ pub(super) async fn of(
     })
 }
 
-fn planned(compose: &Compose) -> std::collections::BTreeSet<Slot> {
-    let planned = &compose.planned;
-    planned
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
+/// Whether a container is of a service of this project; what `docker compose run` made is not.
+fn is_of(container: &ContainerSummary, project: &str) -> bool {
+    let label = |name: &str| {
+        let labels = container.labels.as_ref();
+        labels
+            .and_then(|labels| labels.get(name))
+            .map(String::as_str)
+    };
+    label(PROJECT) == Some(project) && label(SERVICE).is_some() && label(ONEOFF) != Some("True")
+}
+
+fn name_of(container: &ContainerSummary) -> String {
+    let name = container.names.as_ref().and_then(|names| names.first());
+    let id = container.id.as_deref().unwrap_or_default();
+    let name = name.map_or(short(id), |name| name.trim_start_matches('/'));
+    name.to_owned()
+}
+
+/// Whether a container ended no sooner than the one whose namespace it was in: it ran, and lost what it stood on.
+fn ended_with(sharer: &Value, old: &Value) -> bool {
+    let ended = |raw: &Value| -> Option<Timestamp> {
+        let is_running = raw.pointer("/State/Running")?.as_bool()?;
+        let text = raw.pointer("/State/FinishedAt")?.as_str()?;
+        text.parse().ok().filter(|_| !is_running)
+    };
+    match (ended(sharer), ended(old)) {
+        (Some(sharer), Some(old)) => Timestamp::UNIX_EPOCH < old && old <= sharer,
+        (Some(_) | None, Some(_) | None) => false,
+    }
 }
 
 fn is_on(label: &str, service: &str, restart: bool) -> bool {
@@ -99,7 +140,8 @@ fn is_on(label: &str, service: &str, restart: bool) -> bool {
         .any(|dependency| dependency.service == service && (dependency.restart || !restart))
 }
 
-/// Creates those again that are in the namespaces of `old`, in those of `new`; each of them as a change of its own.
+/// Creates those again that are in the namespaces of `old`, in those of `new`; each of them as a change of its own, and from the image that
+/// the plan has for it. One that was well has to be so again; one that was not does not decide about what it stands on.
 pub(super) async fn move_sharers(
     site: &Site<'_>,
     old: &str,
@@ -124,6 +166,7 @@ pub(super) async fn move_sharers(
         let Some(now) = Replica::read(raw) else {
             continue;
         };
+        let demand = demand(&sharer.raw, now.is_running || sharer.is_running);
         let sharer = Replica {
             // One that lost its namespace may have ended by itself.
             is_running: now.is_running || sharer.is_running,
@@ -133,10 +176,41 @@ pub(super) async fn move_sharers(
             "{} shares a namespace that is new, and is created again",
             sharer.name
         ));
-        let image = image_of(site.engine, &sharer).await?;
-        Box::pin(replace::replace(&site, &sharer, &image, &moved, false)).await?;
+        let image = match site.compose.planned.image(&slot) {
+            Some(image) => image,
+            None => image_of(site.engine, &sharer).await?,
+        };
+        let what = Replacement {
+            image: &image,
+            moved: &moved,
+            restarts: false,
+            demand,
+        };
+        let replaced = Box::pin(replace::replace(&site, &sharer, &what)).await;
+        match (replaced, demand) {
+            (Ok(()), _) => (),
+            (Err(error), Demand::Well) => return Err(error),
+            (Err(error), Demand::Started | Demand::Created) => site.warn(&format!(
+                "{} could not be created again: {error}",
+                sharer.name
+            )),
+        }
     }
     Ok(())
+}
+
+/// What a container was before that is moved is asked of the one in its place. `ran`: also one that ended with its namespace.
+fn demand(before: &Value, ran: bool) -> Demand {
+    if !ran {
+        return Demand::Created;
+    }
+    let ended = before.pointer("/State/Running").and_then(Value::as_bool) == Some(false);
+    match health::judge(before) {
+        Look::Healthy | Look::Runs => Demand::Well,
+        // With its namespace: as far as anybody can tell, it was well.
+        Look::Failed(_) if ended => Demand::Well,
+        Look::Waiting | Look::Failed(_) => Demand::Started,
+    }
 }
 
 async fn look(engine: &Engine, id: &str) -> Result<Option<Value>, TargetError> {

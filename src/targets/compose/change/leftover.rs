@@ -9,7 +9,8 @@
 //! | create, connect | aside, runs | never started | removes new, names old back, then the change |
 //! | stop | aside, stopped | never started | removes new, starts old, names it back, then the change |
 //! | start | aside, stopped | runs | waits: healthy → removes old; else removes new, starts old, names it back |
-//! | start, of a release that nobody wants now | aside, stopped | runs | the same: what is well stays until the change replaces it |
+//! | start, of a release that nobody wants now | aside, stopped | runs | the same, by one look: what is well stays until the change replaces it |
+//! | stop, dropped while old takes its time | aside, runs, to be started again by the engine | never started | removes new, names old back, then the change; a restart that comes late is stopped once more |
 //! | start, and the release of old is wanted | aside, stopped | runs | removes new, starts old, names it back |
 //! | start, then new ended | aside, stopped | ended | wanted: starts it again and waits; else removes new, starts old, names it back |
 //! | start, then the engine started again | aside, runs (`restart: always`) | runs | waits: healthy → stops and removes old; else removes new, names old back |

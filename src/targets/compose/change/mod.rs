@@ -7,6 +7,7 @@ mod dependents;
 mod health;
 mod hurdles;
 mod leftover;
+mod planned;
 mod replace;
 mod rescue;
 mod settle;
@@ -20,6 +21,8 @@ use crate::model::plan::Change;
 use crate::model::state::{Revision, Slot};
 use crate::targets::{ReleaseFacts, TargetError};
 use health::Unwell;
+pub(super) use planned::Planned;
+use replace::{Demand, Replacement};
 pub(super) use rescue::Rescues;
 use site::{Site, short};
 use std::collections::BTreeMap;
@@ -57,15 +60,18 @@ async fn install(
     to: &Revision,
     facts: &ReleaseFacts<'_>,
 ) -> Result<(), TargetError> {
-    let fetched = image::fetch(site.compose, site.engine, slot, to, facts);
+    let fetched = planned::image(site, to, facts);
     let (fetched, service) = tokio::join!(fetched, site.service());
     let mut service = service?;
     let left = images_aside(&service);
-    if !left.is_empty() {
-        // Also without the image: what an earlier change left may serve nobody.
+    let mut all = service.replicas.iter().chain(&service.aside);
+    let serves = all.any(|replica| replica.is_running);
+    // Without the image nothing is touched, unless what an earlier change left serves nobody.
+    if !left.is_empty() && (fetched.is_ok() || !serves) {
         settle::settle_all(site, &service, Some(to)).await?;
         service = site.service().await?;
     }
+    let image = fetched?;
     if service.replicas.is_empty() {
         return Err(TargetError::Refused {
             what: format!("{slot} has no container whose configuration could be taken over"),
@@ -73,7 +79,6 @@ async fn install(
             next: format!("create one first: docker compose up -d {slot}"),
         });
     }
-    let image = fetched?;
     for replica in &service.replicas {
         hurdles::check(replica, site.compose.settings.order)?;
         if !left.contains(&replica.image_id) {
@@ -81,12 +86,18 @@ async fn install(
         }
     }
     let count = service.replicas.len();
+    let none = BTreeMap::new();
     for (index, replica) in service.replicas.iter().enumerate() {
-        let is_last = index + 1 == count;
+        let what = Replacement {
+            image: &image,
+            moved: &none,
+            restarts: index + 1 == count,
+            demand: Demand::Well,
+        };
         if replica.image_id == image.id {
             come_up(site, replica).await?;
         } else {
-            replace::replace(site, replica, &image, &BTreeMap::new(), is_last)
+            replace::replace(site, replica, &what)
                 .await
                 .map_err(|error| of_several(error, index, count))?;
         }

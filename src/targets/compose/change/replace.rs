@@ -29,21 +29,42 @@ enum Trouble {
     Unwell(String),
 }
 
-/// Puts a container of this image in the place of `old`, with all that depends on it. `moved`: containers that were replaced before.
+/// What a new container has to be before the old one goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Demand {
+    /// Started, and well.
+    Well,
+    /// Started; whether it comes up is told, and decides nothing.
+    Started,
+    /// There; the one before did not run either.
+    Created,
+}
+
+/// What takes the place of a container.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replacement<'a> {
+    pub(super) image: &'a Image,
+    /// Containers that were replaced before, with those in their place: ids.
+    pub(super) moved: &'a BTreeMap<String, String>,
+    /// Whether those that depend on it are restarted after it.
+    pub(super) restarts: bool,
+    pub(super) demand: Demand,
+}
+
+/// Puts a container of another image in the place of `old`, with all that depends on it.
 ///
 /// # Errors
 /// `Refused` before anything was touched; `Unhealthy` or `Failed` when the old one is back in its place; `OutcomeUnknown` when it is not.
 pub(super) async fn replace(
     site: &Site<'_>,
     old: &Replica,
-    image: &Image,
-    moved: &BTreeMap<String, String>,
-    restarts: bool,
+    what: &Replacement<'_>,
 ) -> Result<(), TargetError> {
-    hurdles::check(old, site.compose.settings.order)?;
+    let order = site.compose.settings.order;
+    hurdles::check(old, order)?;
     let (old_image, dependents) = futures_util::future::try_join(
         config_of(site.engine, &old.image_id),
-        dependents::of(site, &old.id, restarts),
+        dependents::of(site, old, what.restarts),
     )
     .await?;
     let version = site.engine.api().client_version();
@@ -51,14 +72,15 @@ pub(super) async fn replace(
         container: &old.raw,
         image_config: old_image.as_ref(),
         ran: old.is_running,
+        side_by_side: order == Order::StartFirst,
     };
     let api = (version.major_version, version.minor_version);
-    let body = body::describe(&before, image, moved, api);
+    let body = body::describe(&before, what.image, what.moved, api);
     for warning in &body.warnings {
         site.warn(&format!("{}: {warning}", old.name));
     }
-    let mut rescue = Rescue::new(site, old);
-    let new = match forward(site, old, image, &body, &mut rescue).await {
+    let mut rescue = Rescue::new(site, old, &old.name, &dependents.sharers);
+    let new = match forward(site, old, what, &body, &mut rescue).await {
         Ok(new) => new,
         Err(trouble) => {
             site.say(&format!("putting {} back", old.name));
@@ -74,15 +96,14 @@ pub(super) async fn replace(
             return Err(told(site, old, &trouble, back));
         }
     };
-    rescue.reached(Stage::Over);
-    finish(site, old, &new, &dependents).await
+    finish(site, old, &new, &dependents, &mut rescue).await
 }
 
 /// The calls up to a new container that is well. Answers its id.
 async fn forward(
     site: &Site<'_>,
     old: &Replica,
-    image: &Image,
+    what: &Replacement<'_>,
     body: &Body,
     rescue: &mut Rescue,
 ) -> Result<String, Trouble> {
@@ -115,27 +136,62 @@ async fn forward(
         rescue.reached(Stage::Stopping);
         stop(site, old).await?;
     }
-    site.say(&format!("starting {name}"));
-    let started = health::start_and_wait(site, &new);
-    rescue.reached(Stage::Started);
-    let raw = match started.await {
-        Ok(raw) => raw,
-        Err(Unwell::Failed(what)) => return Err(Trouble::Unwell(what)),
-        Err(Unwell::Unknown(error)) => return Err(Trouble::Call(format!("start {name}"), error)),
-    };
-    // Others have reported success while another image ran.
-    let runs = raw.get("Image").and_then(Value::as_str).unwrap_or_default();
-    if runs != image.id {
-        return Err(Trouble::Unwell(format!(
-            "runs image {}, expected {}",
-            short(runs),
-            short(&image.id)
-        )));
+    match what.demand {
+        Demand::Well => {
+            site.say(&format!("starting {name}"));
+            rescue.reached(Stage::Started);
+            come_up(site, old, &new, what.image).await?;
+        }
+        Demand::Started => {
+            site.say(&format!("starting {name}"));
+            rescue.reached(Stage::Started);
+            if let Err(error) = calls::start(engine, &new).await {
+                site.warn(&format!(
+                    "{name} did not run well before, and does not start: {error}"
+                ));
+            }
+        }
+        Demand::Created => (),
     }
     if order == Order::StartFirst && old.is_running {
         stop(site, old).await?;
     }
     Ok(new)
+}
+
+/// Starts the new one, and waits until it is well.
+async fn come_up(site: &Site<'_>, old: &Replica, new: &str, image: &Image) -> Result<(), Trouble> {
+    let name = &old.name;
+    let mut started = health::start_and_wait(site, new).await;
+    if let Err(Unwell::Failed(_)) = started
+        && site.compose.settings.order == Order::StopFirst
+        && runs(site, &old.id).await
+    {
+        // A restart of it was still under way, and it may hold what the new one needs (`rescue` asks for such restarts).
+        stop(site, old).await?;
+        site.say(&format!("starting {name} again"));
+        started = health::start_and_wait(site, new).await;
+    }
+    let raw = match started {
+        Ok(raw) => raw,
+        Err(Unwell::Failed(what)) => return Err(Trouble::Unwell(site.quoted(&what))),
+        Err(Unwell::Unknown(error)) => return Err(Trouble::Call(format!("start {name}"), error)),
+    };
+    // Others have reported success while another image ran.
+    let found = raw.get("Image").and_then(Value::as_str).unwrap_or_default();
+    if found != image.id {
+        return Err(Trouble::Unwell(format!(
+            "runs image {}, expected {}",
+            short(found),
+            short(&image.id)
+        )));
+    }
+    Ok(())
+}
+
+async fn runs(site: &Site<'_>, id: &str) -> bool {
+    let raw = calls::inspect(site.engine, id).await.ok().flatten();
+    raw.and_then(|raw| raw.pointer("/State/Running")?.as_bool()) == Some(true)
 }
 
 /// Creates the container. When the answer is lost it is looked for by its name and our mark.
@@ -190,8 +246,11 @@ pub(super) async fn finish(
     old: &Replica,
     new: &str,
     dependents: &Dependents,
+    rescue: &mut Rescue,
 ) -> Result<(), TargetError> {
     let name = own_name(old);
+    rescue.created(new);
+    rescue.reached(Stage::Moving);
     if let Err(error) = dependents::move_sharers(site, &old.id, new, &dependents.sharers).await {
         // They cannot run in the namespace of one that is stopped: all go back together.
         let place = Place {
@@ -200,13 +259,20 @@ pub(super) async fn finish(
             ran: None,
             sharers: &dependents.sharers,
         };
+        rescue.reached(Stage::Back);
         let back = put_back(site, &place).await;
+        rescue.reached(Stage::Over);
         return Err(match (error, back) {
             (error, Ok(())) => error,
             (error, Err(why)) => unknown(site, name, &error.to_string(), &why),
         });
     }
+    rescue.reached(Stage::Over);
     dependents::restart(site, &dependents.restarts).await;
+    if runs(site, &old.id).await {
+        // It came back by itself: it has its grace, as before.
+        stop_old(site, old).await.ok();
+    }
     let mut left = REMOVALS_MAX;
     loop {
         left -= 1;

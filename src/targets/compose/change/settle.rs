@@ -2,9 +2,10 @@
 
 use super::back::{Place, can_run, put_back};
 use super::dependents;
-use super::health::{self, Unwell};
+use super::health::{self, Look, Unwell};
 use super::leftover::{Fate, New, Wanted, fate};
 use super::replace::{finish, stop_old};
+use super::rescue::{Rescue, Stage};
 use super::site::{Site, own_name};
 use crate::model::state::Revision;
 use crate::targets::TargetError;
@@ -59,9 +60,15 @@ async fn settle(
             site.say(&format!(
                 "an earlier change did not end: waiting for {name}"
             ));
-            match come_up(site, new).await {
+            let come = match which {
+                Wanted::New => come_up(site, new).await,
+                // Neither stays long: what the first look says is enough.
+                Wanted::Old | Wanted::Neither => at_once(new),
+            };
+            match come {
                 Ok(()) => retire_old(site, old, new).await,
                 Err(Unwell::Failed(what)) => {
+                    let what = site.quoted(&what);
                     restore(site, old).await?;
                     if which != Wanted::New {
                         return Ok(());
@@ -81,7 +88,7 @@ async fn settle(
         }
         (Fate::Yield, Some(new)) => match come_up(site, new).await {
             Ok(()) => retire_old(site, old, new).await,
-            Err(Unwell::Failed(what)) => Err(in_between(name, &what)),
+            Err(Unwell::Failed(what)) => Err(in_between(name, &site.quoted(&what))),
             Err(Unwell::Unknown(error)) => Err(error.reading(&format!("container {name}"))),
         },
         (Fate::Refuse, Some(_)) => Err(in_between(name, "does not run")),
@@ -143,18 +150,30 @@ async fn come_up(site: &Site<'_>, new: &Replica) -> Result<(), Unwell> {
     come.map(drop)
 }
 
+/// Whether it is well already.
+fn at_once(new: &Replica) -> Result<(), Unwell> {
+    match health::judge(&new.raw) {
+        Look::Healthy | Look::Runs => Ok(()),
+        Look::Waiting => Err(Unwell::Failed("is not healthy yet".to_owned())),
+        Look::Failed(what) => Err(Unwell::Failed(what)),
+    }
+}
+
 /// The new one stays.
 async fn retire_old(site: &Site<'_>, old: &Replica, new: &Replica) -> Result<(), TargetError> {
-    let dependents = dependents::of(site, &old.id, true).await?;
+    let dependents = dependents::of(site, old, true).await?;
+    let mut rescue = Rescue::new(site, old, own_name(old), &dependents.sharers);
+    rescue.created(&new.id);
+    rescue.reached(Stage::Started);
     if old.is_running {
         let stopped = stop_old(site, old).await;
         stopped.map_err(|error| error.changing(&format!("could not stop {}", old.name)))?;
     }
-    finish(site, old, &new.id, &dependents).await
+    finish(site, old, &new.id, &dependents, &mut rescue).await
 }
 
 async fn restore(site: &Site<'_>, old: &Replica) -> Result<(), TargetError> {
-    let dependents = dependents::of(site, &old.id, false).await?;
+    let dependents = dependents::of(site, old, false).await?;
     let place = Place {
         old: &old.id,
         name: own_name(old),

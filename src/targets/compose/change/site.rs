@@ -11,6 +11,9 @@ use std::time::Duration;
 /// The grace of a container that says nothing of it (docs.docker.com, `docker stop`).
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
+/// Longest text of somebody else in one message, in characters.
+const QUOTED_MAX: usize = 1200;
+
 /// One service of a target, on its engine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site<'a> {
@@ -30,6 +33,15 @@ impl Site<'_> {
     pub(super) fn warn(&self, text: &str) {
         if let Some(story) = self.story {
             story.warn(self.slot, text);
+        }
+    }
+
+    /// What a container or the engine said of it, ready to be told: masked, and of bounded length.
+    pub(super) fn quoted(&self, text: &str) -> String {
+        let text = self.compose.masked(text);
+        match text.char_indices().nth(QUOTED_MAX) {
+            Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+            None => text,
         }
     }
 
