@@ -205,8 +205,8 @@ fn demand(before: &Value, ran: bool) -> Demand {
         return Demand::Created;
     }
     let ended = before.pointer("/State/Running").and_then(Value::as_bool) == Some(false);
-    match health::judge(before) {
-        Look::Healthy | Look::Runs => Demand::Well,
+    match health::judge(before, false) {
+        Look::Healthy | Look::Runs | Look::Done => Demand::Well,
         // With its namespace: as far as anybody can tell, it was well.
         Look::Failed(_) if ended => Demand::Well,
         Look::Waiting | Look::Failed(_) => Demand::Started,

@@ -3,13 +3,14 @@
 
 use super::back::{Place, put_back};
 use super::dependents::{self, Dependents};
-use super::health::{self, Unwell};
+use super::health::{self, Look, Unwell};
 use super::rescue::{Rescue, Stage};
 use super::site::{Site, aside, own_name, short};
 use super::{calls, hurdles};
 use crate::targets::TargetError;
 use crate::targets::compose::body::{self, Before, Body, REPLACES};
 use crate::targets::compose::engine::{Engine, EngineError};
+use crate::targets::compose::container;
 use crate::targets::compose::image::Image;
 use crate::targets::compose::project::Replica;
 use crate::targets::compose::settings::Order;
@@ -108,15 +109,7 @@ async fn forward(
     rescue: &mut Rescue,
 ) -> Result<String, Trouble> {
     let (engine, name) = (site.engine, old.name.as_str());
-    let named = aside(name);
-    let renamed = calls::rename(engine, &old.id, &named).await;
-    let is_aside = |raw: &Value| {
-        let found = raw.get("Name").and_then(Value::as_str);
-        found.is_some_and(|found| found.trim_start_matches('/') == named)
-    };
-    calls::settled(renamed, engine, &old.id, is_aside)
-        .await
-        .map_err(|error| Trouble::Call(format!("put {name} aside"), error))?;
+    put_aside(site, old).await?;
     let new = create(engine, name, &old.id, &body.create)
         .await
         .map_err(|error| Trouble::Call(format!("create {name}"), error))?;
@@ -192,6 +185,25 @@ async fn come_up(site: &Site<'_>, old: &Replica, new: &str, image: &Image) -> Re
 async fn runs(site: &Site<'_>, id: &str) -> bool {
     let raw = calls::inspect(site.engine, id).await.ok().flatten();
     raw.and_then(|raw| raw.pointer("/State/Running")?.as_bool()) == Some(true)
+}
+
+/// Gives the old container another name. While one is restarted over and over, its network comes and goes, and the engine refuses to
+/// rename it ("sandbox not found"): such a one serves nobody, and is stopped first.
+async fn put_aside(site: &Site<'_>, old: &Replica) -> Result<(), Trouble> {
+    let (engine, name) = (site.engine, old.name.as_str());
+    let named = aside(name);
+    let is_aside = |raw: &Value| {
+        let found = raw.get("Name").and_then(Value::as_str);
+        found.is_some_and(|found| found.trim_start_matches('/') == named)
+    };
+    let restarts = container::restarts(&old.raw);
+    if old.is_restarting || (0 < restarts && health::judge(&old.raw, false) != Look::Healthy) {
+        stop(site, old).await?;
+    }
+    let renamed = calls::rename(engine, &old.id, &named).await;
+    calls::settled(renamed, engine, &old.id, is_aside)
+        .await
+        .map_err(|error| Trouble::Call(format!("put {name} aside"), error))
 }
 
 /// Creates the container. When the answer is lost it is looked for by its name and our mark.

@@ -10,7 +10,7 @@ use super::site::{Site, own_name};
 use crate::model::state::Revision;
 use crate::targets::TargetError;
 use crate::targets::compose::body::REPLACES;
-use crate::targets::compose::image;
+use crate::targets::compose::{image, project};
 use crate::targets::compose::project::{Replica, Service};
 use futures_util::stream;
 use serde_json::Value;
@@ -63,7 +63,7 @@ async fn settle(
             let come = match which {
                 Wanted::New => come_up(site, new).await,
                 // Neither stays long: what the first look says is enough.
-                Wanted::Old | Wanted::Neither => at_once(new),
+                Wanted::Old | Wanted::Neither => at_once(site, new),
             };
             match come {
                 Ok(()) => retire_old(site, old, new).await,
@@ -151,9 +151,10 @@ async fn come_up(site: &Site<'_>, new: &Replica) -> Result<(), Unwell> {
 }
 
 /// Whether it is well already.
-fn at_once(new: &Replica) -> Result<(), Unwell> {
-    match health::judge(&new.raw) {
-        Look::Healthy | Look::Runs => Ok(()),
+fn at_once(site: &Site<'_>, new: &Replica) -> Result<(), Unwell> {
+    let is_job = site.compose.memory.is_job(project::name(site.slot));
+    match health::judge(&new.raw, is_job) {
+        Look::Healthy | Look::Runs | Look::Done => Ok(()),
         Look::Waiting => Err(Unwell::Failed("is not healthy yet".to_owned())),
         Look::Failed(what) => Err(Unwell::Failed(what)),
     }
