@@ -15,7 +15,9 @@ mod scene;
 
 #[expect(
     clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
+    clippy::use_debug,
     dead_code,
     unreachable_pub,
     unused_imports,
