@@ -19,6 +19,7 @@ pub enum Job {
 }
 
 /// What one container tells of that.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Doing {
     pub state: State,

@@ -22,6 +22,7 @@ pub struct Look {
 }
 
 /// One container.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
     pub id: String,

@@ -89,7 +89,7 @@ async fn foresee(
     let job = look.job(service);
     foreseen.hazards.extend(of_job(slot, job));
     if job == Job::No {
-        foreseen.hazards.extend(stopped(slot, service, now));
+        foreseen.lines.extend(stopped(service, now));
     }
     match change {
         Change::Start { .. } if service.aside.is_empty() => return Ok(foreseen),
@@ -187,11 +187,7 @@ fn of_job(slot: &Slot, job: Job) -> Option<(&'static str, String)> {
 }
 
 /// What a policy keeps running, and does not run, somebody has stopped; long ago they meant it.
-fn stopped(
-    slot: &Slot,
-    service: &Service,
-    now: Option<Timestamp>,
-) -> Option<(&'static str, String)> {
+fn stopped(service: &Service, now: Option<Timestamp>) -> Option<String> {
     let now = now?;
     let is_stopped = |replica: &Replica| {
         let raw = &replica.raw;
@@ -203,10 +199,7 @@ fn stopped(
     };
     let is_whole = service.aside.is_empty() && !service.replicas.is_empty();
     (is_whole && service.replicas.iter().all(is_stopped)).then(|| {
-        (
-            "starts-stopped",
-            format!("{slot} was stopped by hand more than 10 minutes ago: it would be started"),
-        )
+        "warning: it was stopped by hand more than 10 minutes ago, and is started with the release".to_owned()
     })
 }
 
@@ -338,10 +331,9 @@ mod tests {
                 aside: Vec::new(),
             };
             let now = Some("2024-01-01T01:00:00Z".parse().unwrap());
-            let web = Slot("web".to_owned());
-            let found = stopped(&web, &service, now).is_some();
+            let found = stopped(&service, now).is_some();
             assert_eq!(found, expected, "{policy} {status} {code} {finished}");
-            assert_eq!(stopped(&web, &service, None), None);
+            assert_eq!(stopped(&service, None), None);
         };
         let (long, short) = ("2024-01-01T00:49:00Z", "2024-01-01T00:51:00Z");
         check("unless-stopped", "exited", 0, long, true);

@@ -197,10 +197,11 @@ fn next(stage: Stage, look: Look) -> Save {
         (Stage::Over, _)
         | (Stage::Prepared | Stage::Stopping | Stage::Started, New::Runs)
         | (Stage::Moving, New::None | New::NeverStarted | New::Bad) => Save::Nothing,
-        (Stage::Prepared | Stage::Started, New::None) | (Stage::Back, _) => Save::Back,
         (Stage::Prepared, New::NeverStarted | New::Bad) if look.runs => Save::Unmake,
         (Stage::Stopping, _) if look.runs => Save::AwaitOld,
-        (Stage::Stopping, New::None) => Save::Back,
+        (Stage::Prepared | Stage::Stopping | Stage::Started, New::None) | (Stage::Back, _) => {
+            Save::Back
+        }
         (Stage::Prepared | Stage::Stopping, New::NeverStarted | New::Bad)
         | (Stage::Started, New::NeverStarted) => Save::StartNew,
         (Stage::Started, New::Bad) => Save::TurnRound,
@@ -253,7 +254,7 @@ async fn save(case: &Case) -> Result<Option<String>, EngineError> {
         };
         let step = next(case.stage, look);
         match (step, &new) {
-            (Save::Nothing, _) => return Ok(None),
+            (Save::Nothing, _) | (Save::TurnRound | Save::TurnAllRound, None) => return Ok(None),
             (Save::Unmake, _) => {
                 if let Some(new) = &new {
                     calls::remove(engine, new).await?;
@@ -277,7 +278,6 @@ async fn save(case: &Case) -> Result<Option<String>, EngineError> {
                 continue;
             }
             (Save::AwaitOld, _) => return Ok(Some(again_by_the_engine(case).await)),
-            (Save::TurnRound | Save::TurnAllRound, None) => return Ok(None),
             (Save::TurnRound, Some(new)) => {
                 // It came up badly, and there is no time for its grace.
                 calls::kill(engine, new).await?;

@@ -10,8 +10,8 @@ use super::site::{Site, own_name};
 use crate::model::state::Revision;
 use crate::targets::TargetError;
 use crate::targets::compose::body::REPLACES;
-use crate::targets::compose::{image, project};
 use crate::targets::compose::project::{Replica, Service};
+use crate::targets::compose::{image, project};
 use futures_util::stream;
 use serde_json::Value;
 
