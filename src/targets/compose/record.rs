@@ -23,12 +23,17 @@ use std::time::Duration;
 /// `Refused` when a change is under way, a container does not run or is not healthy, or replicas run different images.
 pub(super) async fn pins(compose: &Compose) -> Result<IndexMap<Slot, Pin>, TargetError> {
     let engine = compose.engine().await?;
-    let (look, now) = tokio::join!(observe::look(compose, engine), container::now(engine));
+    let running_for = compose.settings.running_for.0;
+    let (mut look, mut now) = tokio::join!(observe::look(compose, engine), container::now(engine));
+    let missing = look.as_ref().ok().zip(now);
+    let missing = missing.and_then(|(look, now)| too_young(look, now, running_for));
+    if let Some(missing) = missing {
+        // It is recorded right after it was deployed: what it takes to be proof is a moment away.
+        tokio::time::sleep(missing).await;
+        (look, now) = tokio::join!(observe::look(compose, engine), container::now(engine));
+    }
     let look = look?;
-    let clock = Clock {
-        now,
-        running_for: compose.settings.running_for.0,
-    };
+    let clock = Clock { now, running_for };
     let mut asked = Vec::new();
     for slot in compose.known() {
         let look = &look;
@@ -43,6 +48,27 @@ pub(super) async fn pins(compose: &Compose) -> Result<IndexMap<Slot, Pin>, Targe
     let pins = futures_util::future::try_join_all(asked).await?;
     Ok(pins.into_iter().flatten().collect())
 }
+
+/// How long it takes until the youngest container that no HEALTHCHECK looks at has run for long enough.
+fn too_young(look: &Look, now: Timestamp, running_for: Duration) -> Option<Duration> {
+    let replicas = look.project.values().flat_map(|service| &service.replicas);
+    let missing = replicas
+        .filter(|replica| replica.is_running)
+        .filter_map(|replica| {
+            let status = replica
+                .raw
+                .pointer("/State/Health/Status")
+                .and_then(Value::as_str);
+            let started = container::time(&replica.raw, "/State/StartedAt")?;
+            let age = Duration::try_from(now.duration_since(started)).unwrap_or_default();
+            let missing = running_for.checked_sub(age)?;
+            matches!(status, None | Some("none")).then_some(missing + TICK)
+        });
+    missing.max()
+}
+
+/// The engine's clock and ours do not run alike to the last bit.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Keeps what only this engine has.
 pub(super) async fn protect(

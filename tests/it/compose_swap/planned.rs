@@ -16,7 +16,7 @@ networks: {back: {}}
 const SHARED: &str = "
 services:
   web: {image: 'IMAGE:v1', networks: [back]}
-  side: {image: 'IMAGE:bad', network_mode: 'service:web', environment: {PORT: '9090'}}
+  side: {image: 'IMAGE:plain', network_mode: 'service:web', environment: {PORT: '9090'}}
   idle: {image: 'IMAGE:plain', network_mode: 'service:web', environment: {PORT: '9191'}}
 networks: {back: {}}
 ";
@@ -56,7 +56,7 @@ async fn what_shares_a_namespace_gets_its_planned_image_and_what_did_not_run_doe
     project.engine.docker(&["stop", "-t", "0", idle]).await;
     let changes = vec![
         project.install("web", "v1", "v2"),
-        project.install("side", "bad", "v1"),
+        project.install("side", "plain", "v1"),
     ];
     project.first_of(changes).await.unwrap();
     project.serves("web", "v2").await;

@@ -59,7 +59,7 @@ pub(super) fn describe(
     let mut host = host::carried(before.container, moved);
     let mut warnings = Vec::new();
     if let (Some(of), Some(to)) = (before.image_config, image.raw.get("Config")) {
-        warnings.extend(ambiguous::settle(&mut create, before.container, of, to));
+        warnings.extend(ambiguous::lost(before.container, of, to));
     }
     let networks = networks::of(before.container, before.side_by_side, &mut warnings);
     create.insert("Image".to_owned(), image.reference.clone().into());
