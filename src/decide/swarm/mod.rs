@@ -107,7 +107,8 @@ impl Seen {
         self.tasks.iter().filter(|task| task.is_wanted)
     }
 
-    fn is_up(&self) -> bool {
+    /// Whether all that should run does, and on the image of the spec.
+    pub fn is_up(&self) -> bool {
         self.old() == 0 && self.needed() <= self.up()
     }
 

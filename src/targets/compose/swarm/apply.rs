@@ -41,14 +41,14 @@ pub(in crate::targets::compose) async fn apply(
             // The swarm gave up on it, and goes on when it is asked for the same again.
             Phase::Stopped => {
                 let image = service.seen.image.clone();
-                hazards::can_be_had(compose, slot, &image).await?;
+                hazards::can_be_had(compose, slot, &image, facts.story).await?;
                 update(compose, &service, &image).await?;
             }
         }
     } else if Some(&found) == change.from() {
         let pin = facts.pin(slot);
         let image = reference::wanted(slot, &service.seen.image, to, pin)?;
-        hazards::can_be_had(compose, slot, &image).await?;
+        hazards::can_be_had(compose, slot, &image, facts.story).await?;
         update(compose, &service, &image).await?;
     } else {
         return Err(TargetError::Conflict {

@@ -7,7 +7,7 @@ use crate::model::state::Slot;
 use crate::targets::compose::Compose;
 use crate::targets::compose::engine::EngineError;
 use crate::targets::compose::image::credentials;
-use crate::targets::{ReleaseFacts, TargetError};
+use crate::targets::{ReleaseFacts, Story, TargetError};
 use serde_json::Value;
 
 /// Nothing that a service of a swarm would do beyond its revision needs a permission; what cannot be done is refused here.
@@ -29,10 +29,10 @@ pub(in crate::targets::compose) async fn hazards(
             Change::Install { slot, from: _, to } => {
                 let pin = facts.pin(slot);
                 let image = reference::wanted(slot, &service.seen.image, to, pin)?;
-                can_be_had(compose, slot, &image).await?;
+                can_be_had(compose, slot, &image, facts.story).await?;
             }
             Change::Start { slot, revision: _ } => {
-                can_be_had(compose, slot, &service.seen.image).await?;
+                can_be_had(compose, slot, &service.seen.image, facts.story).await?;
             }
         }
     }
@@ -66,14 +66,16 @@ async fn tell(
     Ok(())
 }
 
-/// Whether the nodes can have an image: by asking its registry through the engine; else it is enough that the only node has it.
+/// Whether the nodes can have an image: by asking its registry through the engine; else it is enough that the only node has it. That it
+/// cannot be told is a warning: the nodes may have it, and a registry that is away is no reason to leave the bad release in place.
 ///
 /// # Errors
-/// `BadRelease` when it is gone, `Refused` when the login is, `Unreachable` when the registry does not answer.
+/// `BadRelease` when the registry says that it is gone.
 pub(super) async fn can_be_had(
     compose: &Compose,
     slot: &Slot,
     image: &str,
+    story: Option<&dyn Story>,
 ) -> Result<(), TargetError> {
     if !compose.settings.check_images {
         return Ok(());
@@ -88,23 +90,22 @@ pub(super) async fn can_be_had(
     if is_on_the_only_node(compose, image).await {
         return Ok(());
     }
-    let what = format!("{slot}: {image} cannot be had: {error}");
-    Err(match error.code() {
-        Some(404) => TargetError::BadRelease {
-            what,
-            next: "push that image again by its digest, or name another release".to_owned(),
-        },
-        Some(401 | 403) => TargetError::Refused {
-            what,
-            allow: None,
-            next: if is_given {
-                "give a login that may pull this image".to_owned()
-            } else {
-                "give the login of its registry in the input registry-auth".to_owned()
-            },
-        },
-        Some(_) | None => TargetError::Unreachable { what },
-    })
+    let next = match error.code() {
+        Some(404) => {
+            return Err(TargetError::BadRelease {
+                what: format!("{slot}: {image} cannot be had: {error}"),
+                next: "push that image again by its digest, or name another release".to_owned(),
+            });
+        }
+        Some(401 | 403) if is_given => "; give a login that may pull this image",
+        Some(401 | 403) => "; give the login of its registry in the input registry-auth",
+        Some(_) | None => "",
+    };
+    if let Some(story) = story {
+        let line = format!("it is not known whether the nodes can have {image}: {error}{next}");
+        story.warn(slot, &line);
+    }
+    Ok(())
 }
 
 /// A swarm of one node starts what that node has, whatever the registry says.

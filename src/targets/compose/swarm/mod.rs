@@ -91,10 +91,10 @@ pub(super) async fn pins(compose: &Compose) -> Result<IndexMap<Slot, Pin>, Targe
     for service in stack::read(compose).await?.into_values() {
         let full = &service.name;
         match swarm::phase(&service.seen) {
-            Phase::Running => (),
-            Phase::Moving | Phase::Stopped => {
+            Phase::Running if service.seen.is_up() => (),
+            Phase::Running | Phase::Moving | Phase::Stopped => {
                 return Err(TargetError::Refused {
-                    what: format!("{full}: its update is not done, or nothing of it runs"),
+                    what: format!("{full}: its update is not done, or not all of it runs"),
                     allow: None,
                     next: format!(
                         "wait until `docker service ps {full}` shows all tasks running, then record"
