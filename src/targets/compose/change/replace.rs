@@ -138,11 +138,10 @@ async fn forward(
         Demand::Started => {
             site.say(&format!("starting {name}"));
             rescue.reached(Stage::Started);
-            if let Err(error) = calls::start(engine, &new).await {
-                site.warn(&format!(
-                    "{name} did not run well before, and does not start: {error}"
-                ));
-            }
+            // Whether it runs well is not asked, since it did not; but it has to run.
+            calls::start(engine, &new)
+                .await
+                .map_err(|error| Trouble::Call(format!("start {name}"), error))?;
         }
         Demand::Created => (),
     }
