@@ -321,21 +321,24 @@ async fn the_image_is_for_two_architectures() {
         .docker(&["manifest", "inspect", "--insecure", &pinned])
         .await;
     let list: Value = serde_json::from_str(&list).unwrap();
-    let platform = |of: &Value| {
-        (
-            of["platform"]["os"].clone(),
-            of["platform"]["architecture"].clone(),
-        )
-    };
-    let manifests = list["manifests"].as_array().unwrap();
-    let digests: Vec<&Value> = manifests.iter().map(|of| &of["digest"]).collect();
-    assert_eq!(digests, [amd64, arm64]);
-    let platforms: Vec<_> = manifests.iter().map(platform).collect();
+    // In what order they are in the list is the client's choice: it sorts them by digest.
+    let mut images: Vec<String> = list["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| {
+            let platform = &of["platform"];
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let (os, architecture) = (text(&platform["os"]), text(&platform["architecture"]));
+            format!("{os}/{architecture} {}", text(&of["digest"]))
+        })
+        .collect();
+    images.sort();
     assert_eq!(
-        platforms,
+        images,
         [
-            ("linux".into(), "amd64".into()),
-            ("linux".into(), "arm64".into())
+            format!("linux/amd64 {amd64}"),
+            format!("linux/arm64 {arm64}")
         ]
     );
     engine
