@@ -186,7 +186,10 @@ fn check_asked(asked: &[Slot], observed: &[State]) -> Result<(), Failure> {
             known.join(", ")
         ),
     )
-    .hint("the targets of the environment have these slots now"))
+    .hint(format!(
+        "name one that is there: --slot {}",
+        known.first().copied().unwrap_or_default()
+    )))
 }
 
 async fn prepare_one<'a>(

@@ -99,7 +99,7 @@ impl Outcome {
             Self::Planned => "it was found out what would be done; nothing was changed",
             Self::Ready => "a rollback could be done now",
             Self::Error => "something failed that should not have",
-            Self::Usage => "an argument, input or config value is wrong; nothing was contacted",
+            Self::Usage => "an argument, input or config value is wrong; nothing was changed",
             Self::RolledBack => {
                 "the new release was unhealthy; the last good one is back and was judged healthy"
             }

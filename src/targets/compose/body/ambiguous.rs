@@ -24,7 +24,7 @@ pub(super) fn lost(container: &Value, of: &Value, to: &Value) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "{}: set by the image of before and not by the new one; if a compose file asks for it too, run `docker compose up -d` afterwards",
+        "{}: set by the image of before and not by the new one, which ran without it; if the service misses it now, its compose file has to ask for it",
         lost.join(", ")
     )]
 }
