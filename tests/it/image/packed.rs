@@ -5,6 +5,7 @@ use crate::bless;
 use crate::docker::Engine;
 use serde_json::json;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 #[tokio::test]
 async fn one_binary_and_a_place_for_temporary_files() {
@@ -81,16 +82,83 @@ fn both_dockerfiles_make_the_same_image() {
         assert!(last.ends_with("ENTRYPOINT [\"/lastgood\"]\n") && !last.contains("\nUSER"));
     }
     // `.cargo/config.toml` is what makes the binary static, Cargo.lock what makes it this one.
-    let ignore = read(".dockerignore");
-    let included: Vec<&str> = ignore
-        .lines()
-        .filter_map(|line| line.strip_prefix('!'))
-        .collect();
-    assert_eq!(included, [".cargo", "Cargo.toml", "Cargo.lock", "src"]);
+    assert_eq!(included(), [".cargo", "Cargo.toml", "Cargo.lock", "src"]);
     let manifest = read("Cargo.toml");
     let toolchain = manifest
         .lines()
         .find_map(|line| line.strip_prefix("rust-version = "));
     let toolchain = toolchain.unwrap().trim_matches('"');
     assert!(source.contains(&format!("FROM rust:{toolchain}-bookworm AS build\n")));
+}
+
+/// What `.dockerignore` lets into the context.
+fn included() -> Vec<String> {
+    let ignore = fs::read_to_string(bless::root().join(".dockerignore")).unwrap();
+    let included = ignore.lines().filter_map(|line| line.strip_prefix('!'));
+    included.map(str::to_owned).collect()
+}
+
+/// The build in the image has no tests, benches and documents: the manifest must stand without them, and nothing that is
+/// compiled there may read them.
+#[test]
+fn the_image_is_built_of_what_gets_into_its_context() {
+    let context = tempfile::TempDir::new().unwrap();
+    let mut sources = Vec::new();
+    for entry in included() {
+        copy(
+            &bless::root().join(&entry),
+            &context.path().join(&entry),
+            &mut sources,
+        );
+    }
+    // It reads every target of the manifest as a build does, and compiles nothing.
+    #[expect(clippy::disallowed_methods, reason = "what the Dockerfile runs")]
+    let mut fetch = std::process::Command::new(env!("CARGO"));
+    let fetch = fetch
+        .args(["fetch", "--locked", "--offline", "--target", "host-tuple"])
+        .current_dir(context.path())
+        .output()
+        .unwrap();
+    assert!(
+        fetch.status.success(),
+        "{}",
+        String::from_utf8_lossy(&fetch.stderr)
+    );
+    assert!(
+        !bless::root().join("build.rs").exists(),
+        "build.rs: let it in"
+    );
+    for file in sources {
+        let text = fs::read_to_string(&file).unwrap();
+        // Tests stand at the end of a file; nobody compiles them there.
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        for name in ["include_str!(", "include_bytes!(", "include!("] {
+            for (_, after) in product.match_indices(name).map(|(at, _)| text.split_at(at)) {
+                let path = after.split('"').nth(1).unwrap();
+                let read = file.parent().unwrap().join(path);
+                let read = read.canonicalize();
+                let root = context.path().canonicalize().unwrap();
+                let is_there = read.is_ok_and(|read| read.starts_with(root));
+                // Modules that are nothing but tests.
+                let is_test = file.iter().any(|part| part == "tests");
+                assert!(is_there || is_test, "{}: {path}", file.display());
+            }
+        }
+    }
+}
+
+/// A file, or a directory with all that is in it. Which Rust files were copied is noted.
+fn copy(from: &Path, to: &Path, sources: &mut Vec<PathBuf>) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let name = entry.unwrap().file_name();
+            copy(&from.join(&name), &to.join(&name), sources);
+        }
+        return;
+    }
+    fs::copy(from, to).unwrap();
+    if to.extension().is_some_and(|extension| extension == "rs") {
+        sources.push(to.to_owned());
+    }
 }
