@@ -18,6 +18,17 @@ PATH=$PATH:/usr/sbin:/sbin
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# The Rust that Cargo.toml asks for. An older one fails somewhere in the middle, with words of its own. Under rustup the version is
+# that of the toolchain that would be used here.
+expect_rust() {
+  local wanted found
+  wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+  found=$(cargo --version 2>/dev/null | sed -n 's/^cargo \([0-9][0-9.]*\).*/\1/p') || true
+  if [ -n "$found" ] && [ "$(printf '%s\n' "$wanted" "$found" | sort -V | sed -n 1p)" = "$wanted" ]; then return 0; fi
+  echo "found ${found:+Rust }${found:-no cargo}, expected Rust $wanted or newer: install it with rustup (https://rustup.rs), then \`rustup update stable\`" >&2
+  exit 1
+}
+
 root=()
 if [ "$(id -u)" != 0 ]; then root=(sudo -n); fi
 
@@ -49,6 +60,11 @@ debian() {
     tail -n 5 "$cache/apt.log" >&2
     missing "could not install $*: see $cache/apt.log"
   fi
+}
+
+# Debian's keys, which packages that come from Debian are checked by: Ubuntu has them in a package of their own.
+debian_keys() {
+  if [ ! -f /usr/share/keyrings/debian-archive-keyring.gpg ]; then debian no-program-of-that-name debian-archive-keyring; fi
 }
 
 # fresh STAMP FILE...: whether STAMP was made from the FILEs as they are now.
@@ -163,6 +179,7 @@ kubernetes_servers() {
       return 0
     fi
     debian dpkg-source dpkg-dev
+    debian_keys
     say "Kubernetes servers, built from Debian's source package: about 10 minutes on 2 cores, once (log: $cache/kubernetes.log)"
     if ! tests/tools/kubernetes.sh build "$assets" >"$cache/kubernetes.log" 2>&1; then
       tail -n 5 "$cache/kubernetes.log" >&2
@@ -196,6 +213,7 @@ docker_engine() {
 
 # With an apt configuration of our own: the sources, lists and cache of the machine stay as they are.
 compose_of_trixie() {
+  debian_keys
   say 'Compose v2 and buildx, out of the packages of Debian trixie'
   local at=$PWD/$cache/compose mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   rm -rf "$at"
