@@ -137,6 +137,107 @@ fn a_rollback_is_never_cut_off_by_the_next() {
     }
 }
 
+/// A container keeps nothing. What was rolled back from is known to the next run by what the last one saved, whatever became of it.
+#[test]
+fn what_was_done_is_kept_for_the_next_run() {
+    let mut seen = 0;
+    for (path, _, workflow) in workflows() {
+        if !path.starts_with(bless::root().join("docs")) {
+            continue;
+        }
+        for job in jobs(&workflow) {
+            let steps = job["steps"].as_array().unwrap();
+            let at = |wanted: &dyn Fn(&Value) -> bool| steps.iter().position(wanted);
+            let uses = |step: &Value, name: &str| {
+                let uses = step["uses"].as_str();
+                uses.is_some_and(|uses| uses.starts_with(name))
+            };
+            let decides =
+                |step: &Value| uses(step, "lastgood/lastgood@") && step["with"]["verb"] != "record";
+            let Some(decided) = at(&decides) else {
+                continue;
+            };
+            let restored = at(&|step| uses(step, "actions/cache/restore@")).unwrap();
+            let saved = at(&|step| uses(step, "actions/cache/save@")).unwrap();
+            assert!(restored < decided && saved == steps.len() - 1);
+            let (restored, saved) = (&steps[restored]["with"], &steps[saved]);
+            assert_eq!(saved["if"], "always()");
+            let environment = steps[decided]["with"]["environment"].as_str().unwrap();
+            let prefix = format!("lastgood/{environment}/");
+            let key = format!("{prefix}${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}");
+            for with in [restored, &saved["with"]] {
+                assert_eq!(with["path"], ".lastgood", "{}", path.display());
+                assert_eq!(with["key"], key.as_str(), "{}", path.display());
+            }
+            assert_eq!(restored["restore-keys"], prefix.as_str());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 7);
+}
+
+/// A cache is found by its key and its path: what is saved must be what is looked for.
+#[test]
+fn the_servers_of_the_tests_are_built_once() {
+    let path = bless::root().join(".github/workflows/ci.yml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let workflow: Value = serde_saphyr::from_str(&text).unwrap();
+    let with = |name: &str| {
+        let step = steps(&workflow).find(|step| {
+            let uses = step["uses"].as_str();
+            uses.is_some_and(|uses| uses.starts_with(name))
+        });
+        step.unwrap()["with"].clone()
+    };
+    let (restored, saved) = (with("actions/cache/restore@"), with("actions/cache/save@"));
+    assert_eq!(restored["path"], saved["path"]);
+    let install = std::fs::read_to_string(bless::root().join("tests/tools/install.sh")).unwrap();
+    let cache = install.lines().find_map(|line| line.strip_prefix("cache="));
+    let built = format!("{}/kubernetes", cache.unwrap());
+    assert_eq!(restored["path"], built.as_str());
+    let script = "hashFiles('tests/tools/kubernetes.sh')";
+    assert!(restored["key"].as_str().unwrap().contains(script));
+    assert_eq!(
+        saved["key"],
+        "${{ steps.kubernetes.outputs.cache-primary-key }}"
+    );
+}
+
+/// An older Rust is told as such, before anything is installed.
+#[test]
+fn the_rust_that_is_needed_is_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::TempDir::new().unwrap();
+    let cargo = dir.path().join("cargo");
+    let script = "source tests/tools/install.sh && expect_rust";
+    let path = format!(
+        "{}:{}",
+        dir.path().display(),
+        crate::tools::variable("PATH").unwrap()
+    );
+    let needed = env!("CARGO_PKG_RUST_VERSION");
+    for (version, wanted) in [
+        (format!("cargo {needed}.0 (f2d3ce0bd 2026-03-21)"), None),
+        ("cargo 1.1000.0".to_owned(), None),
+        ("cargo 1.9.0".to_owned(), Some("found Rust 1.9.0")),
+        (String::new(), Some("found no cargo")),
+    ] {
+        std::fs::write(&cargo, format!("#!/bin/sh\necho '{version}'\n")).unwrap();
+        std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "what tests/run does first")]
+        let mut bash = std::process::Command::new("bash");
+        let bash = bash.args(["-euo", "pipefail", "-c", script]);
+        let bash = bash.current_dir(bless::root()).env("PATH", &path);
+        let output = bash.output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.success(), wanted.is_none(), "{told}");
+        let wanted = wanted.map_or(String::new(), |found| {
+            format!("{found}, expected Rust {needed} or newer: ")
+        });
+        assert!(told.starts_with(&wanted), "{told}");
+    }
+}
+
 /// What the examples run is what the program takes, with the example's config.
 #[test]
 fn the_examples_are_commands_that_work() {
