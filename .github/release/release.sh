@@ -11,8 +11,9 @@
 #                                                   digest=, amd64= and arm64=: of the list, and of each image in it
 #        release.sh action DIGEST                   action.yml names the image ghcr.io/lastgood/lastgood@DIGEST
 #        release.sh notes VERSION                   the section of CHANGELOG.md, on stdout
-#        release.sh draft VERSION OUT               a draft of the release on GitHub, with the files of OUT. Nobody sees it
-#        release.sh tag VERSION                     commits action.yml alone, and in one push makes it the tag vVERSION and moves vX there
+#        release.sh draft VERSION OUT               a draft of the release on GitHub, with the files of OUT and no others. Nobody sees it
+#        release.sh tag VERSION                     commits action.yml, without .github/workflows, and in one push makes it the tag
+#                                                   vVERSION and moves vX there
 #        release.sh publish VERSION                 the draft becomes the release of the tag vVERSION
 set -euo pipefail
 
@@ -144,18 +145,23 @@ release() {
   fi
 }
 
-# A tag is for ever, so all that can fail is done before it: of a draft the files can be replaced.
+# A tag is for ever, so all that can fail is done before it: of a draft everything can be replaced. One that an earlier attempt left
+# gets the notes of this one, and keeps no file that this one does not have. What is published stays as it is.
 draft() {
-  local version=$1 out=$2 found
+  local version=$1 out=$2 found there file
   is_version "$version"
   found=$(release "$version")
-  case $found in
-    published) return ;;
-    none)
-      notes "$version" >"$out.notes"
-      gh release create "v$version" --draft --title "$version" --notes-file "$out.notes"
-      ;;
-  esac
+  if [ "$found" = published ]; then return; fi
+  notes "$version" >"$out.notes"
+  if [ "$found" = none ]; then
+    gh release create "v$version" --draft --title "$version" --notes-file "$out.notes"
+  else
+    gh release edit "v$version" --title "$version" --notes-file "$out.notes"
+    there=$(gh release view "v$version" --json assets --jq '.assets[].name')
+    while read -r file; do
+      if [ -n "$file" ] && [ ! -e "$out/$file" ]; then gh release delete-asset "v$version" "$file" --yes; fi
+    done <<<"$there"
+  fi
   gh release upload "v$version" --clobber "$out"/*
 }
 
@@ -172,6 +178,11 @@ publish() {
 
 # The tag of a version is never moved; that of the major version is. Both are pushed at once or not at all, and a tag that names this
 # image already is left as it is, with that of the major version, which may be at a later release by now.
+#
+# The commit has no .github/workflows. GitHub refuses a tag from GITHUB_TOKEN whose workflow files are not those of the tip of some branch
+# (actions/checkout#1421), which main may have left by now, or not those of the commit that the tag is moved from; and no key of
+# `permissions` allows it (RafPe/pod-certificate-signer#129). Without any there is nothing to compare (int128/release-typescript-action#690).
+# An action needs none of them.
 tag() {
   local version=$1 commit at
   is_version "$version"
@@ -186,6 +197,7 @@ tag() {
     fail "found the tag v$version of another image, and it is never moved: release the next version"
   fi
   git add action.yml
+  git rm -r --quiet --ignore-unmatch .github/workflows
   git commit --quiet --message "Release $version"
   commit=$(git rev-parse HEAD)
   git push --quiet --atomic origin "$commit:refs/tags/v$version" "+$commit:refs/tags/v${version%%.*}"

@@ -1,45 +1,10 @@
-//! What a release asks of GitHub: whether a version is new, both tags or none, a draft that becomes the release. GitHub is a listener, a
-//! bare repository, and a script in place of `gh`.
+//! What a release asks of GitHub: whether a version is new, and a draft that becomes the release. GitHub is a listener, and a script in
+//! place of `gh`.
 
-use super::{Checkout, DIGEST, command, finished};
+use super::{Checkout, command, program};
 use crate::bless::root;
 use crate::tools;
 use std::fs;
-use std::path::Path;
-use tempfile::TempDir;
-
-/// Both tags or none: a remote that refuses one of them gets neither.
-#[test]
-fn a_push_that_is_refused_leaves_no_tag() {
-    let checkout = Checkout::new();
-    let remote = TempDir::new().unwrap();
-    let at_remote =
-        |args: &[&str]| finished(&command("git", remote.path()).args(args).output().unwrap());
-    at_remote(&["init", "--quiet", "--bare"]);
-    checkout.git(&["init", "--quiet", "--initial-branch", "main"]);
-    checkout.git(&["add", "--all"]);
-    checkout.git(&["commit", "--quiet", "--message", "work"]);
-    checkout.git(&["remote", "add", "origin", remote.path().to_str().unwrap()]);
-    checkout.git(&["push", "--quiet", "origin", "main"]);
-    let hook = remote.path().join("hooks/update");
-    program(&hook, "test \"$1\" != refs/tags/v1\n");
-    checkout.ok(&["action", DIGEST]);
-    checkout.refusal(&["tag", "1.2.3"]);
-    assert_eq!(at_remote(&["tag", "--list"]), "");
-    fs::remove_file(&hook).unwrap();
-    // As the job begins when it runs again.
-    checkout.git(&[
-        "checkout",
-        "--quiet",
-        "--force",
-        "-B",
-        "again",
-        "origin/main",
-    ]);
-    checkout.ok(&["action", DIGEST]);
-    checkout.ok(&["tag", "1.2.3"]);
-    assert_eq!(at_remote(&["tag", "--list"]), "v1\nv1.2.3");
-}
 
 /// That a version is new is said by 404 alone.
 #[test]
@@ -108,19 +73,27 @@ fn a_release_is_a_draft_until_it_is_tagged() {
     let version = env!("CARGO_PKG_VERSION");
     let tag = format!("v{version}");
     fs::create_dir(checkout.path("dist")).unwrap();
-    fs::write(checkout.path("dist/SHA256SUMS"), "").unwrap();
+    for file in ["SHA256SUMS", "of this attempt"] {
+        fs::write(checkout.path("dist").join(file), "").unwrap();
+    }
     fs::create_dir(checkout.path("bin")).unwrap();
     // GitHub: what it has is a word in a file. Each call is noted.
     program(
         &checkout.path("bin/gh"),
         "echo \"$2 $3 $4\" >>calls
          has=$(cat has)
-         case $2 in
-           view) [ \"$has\" != none ] || { echo 'release not found' >&2; exit 1; }
+         before=
+         for argument in \"$@\"; do
+           [ \"$before\" != --notes-file ] || cp \"$argument\" notes
+           before=$argument
+         done
+         case \"$2 $*\" in
+           view*assets*) printf 'SHA256SUMS\\nof an earlier one\\n' ;;
+           view*) [ \"$has\" != none ] || { echo 'release not found' >&2; exit 1; }
                  [ \"$has\" != ill ] || { echo 'HTTP 502' >&2; exit 1; }
                  echo \"$has\" ;;
-           create) echo draft >has ;;
-           edit) echo published >has ;;
+           create*) echo draft >has ;;
+           edit*--draft=false*) echo published >has ;;
          esac\n",
     );
     let path = format!(
@@ -142,20 +115,22 @@ fn a_release_is_a_draft_until_it_is_tagged() {
     let create = format!("create {tag} --draft");
     let upload = format!("upload {tag} --clobber");
     let edit = format!("edit {tag} --draft=false");
+    let notes = format!("edit {tag} --title");
+    let delete = format!("delete-asset {tag} of an earlier one");
     let draft = ["draft", version, "dist"];
     assert_eq!(run("none", &draft), (true, vec![create, upload.clone()]));
-    assert_eq!(run("draft", &draft), (true, vec![upload]));
+    // What an earlier attempt left in it becomes what this one has.
+    fs::write(checkout.path("notes"), "of an earlier attempt").unwrap();
+    let wanted = vec![notes, delete, upload];
+    assert_eq!(run("draft", &draft), (true, wanted));
+    assert_eq!(
+        checkout.read("notes").trim(),
+        checkout.ok(&["notes", version])
+    );
     assert_eq!(run("published", &draft), (true, vec![]));
     assert_eq!(run("ill", &draft), (false, vec![]));
     let publish = ["publish", version];
     assert_eq!(run("draft", &publish), (true, vec![edit]));
     assert_eq!(run("published", &publish), (true, vec![]));
     assert_eq!(run("none", &publish), (false, vec![]));
-}
-
-/// A shell script.
-fn program(path: &Path, script: &str) {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::write(path, format!("#!/bin/sh\n{script}")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

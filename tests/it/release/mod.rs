@@ -2,6 +2,7 @@
 //! And that what people copy names the release that there is.
 
 mod github;
+mod tags;
 
 use crate::bless::root;
 use crate::docker::{self, Engine};
@@ -34,6 +35,9 @@ impl Checkout {
         for file in files {
             fs::copy(root().join(file), dir.path().join(file)).unwrap();
         }
+        let workflows = dir.path().join(".github/workflows");
+        fs::create_dir_all(&workflows).unwrap();
+        fs::write(workflows.join("ci.yml"), "name: CI\n").unwrap();
         Self { dir }
     }
 
@@ -91,6 +95,13 @@ fn finished(output: &Output) -> String {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {told}", output.status);
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A shell script.
+fn program(path: &Path, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::write(path, format!("#!/bin/sh\n{script}")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[tokio::test]
@@ -215,75 +226,6 @@ fn only_what_says_that_it_is_this_version_is_released() {
     );
 }
 
-/// The tag of a version stays where it is; that of the major version moves; the branch is not touched.
-#[test]
-fn tags_are_pushed_and_only_one_of_them_moves() {
-    let checkout = Checkout::new();
-    let remote = TempDir::new().unwrap();
-    let at_remote =
-        |args: &[&str]| finished(&command("git", remote.path()).args(args).output().unwrap());
-    at_remote(&["init", "--quiet", "--bare"]);
-    checkout.git(&["init", "--quiet", "--initial-branch", "main"]);
-    checkout.git(&["add", "--all"]);
-    checkout.git(&["commit", "--quiet", "--message", "work"]);
-    checkout.git(&["remote", "add", "origin", remote.path().to_str().unwrap()]);
-    checkout.git(&["push", "--quiet", "origin", "main"]);
-    let main = checkout.git(&["rev-parse", "HEAD"]);
-    assert!(
-        checkout
-            .refusal(&["tag", "1.2.3"])
-            .contains("expected it alone")
-    );
-    checkout.ok(&["action", DIGEST]);
-    let first = checkout.ok(&["tag", "1.2.3"]);
-    for tag in ["v1.2.3", "v1"] {
-        assert_eq!(at_remote(&["rev-parse", tag]), first, "{tag}");
-    }
-    assert_eq!(at_remote(&["rev-parse", "main"]), main);
-    assert_eq!(
-        at_remote(&["diff", "--name-only", "main", "v1"]),
-        "action.yml"
-    );
-
-    checkout.git(&["checkout", "--quiet", "-B", "again", "origin/main"]);
-    checkout.ok(&["action", DIGEST]);
-    let next = checkout.ok(&["tag", "1.3.0"]);
-    // Whoever makes 1.2.3 again has another commit, if only by its time.
-    checkout.git(&["checkout", "--quiet", "-B", "third", "origin/main"]);
-    checkout.git(&[
-        "commit",
-        "--quiet",
-        "--allow-empty",
-        "--message",
-        "more work",
-    ]);
-    checkout.ok(&["action", &DIGEST.replace("sha256:0", "sha256:f")]);
-    let refusal = checkout.refusal(&["tag", "1.2.3"]);
-    assert!(
-        refusal.contains("found the tag v1.2.3 of another image"),
-        "{refusal}"
-    );
-    assert_eq!(at_remote(&["rev-parse", "v1.2.3"]), first);
-    // A job that runs again after its push finds it done, and leaves the major version where a later release put it.
-    checkout.git(&[
-        "checkout",
-        "--quiet",
-        "--force",
-        "-B",
-        "fourth",
-        "origin/main",
-    ]);
-    checkout.ok(&["action", DIGEST]);
-    assert_eq!(checkout.ok(&["tag", "1.2.3"]), first);
-    assert_eq!(
-        (
-            at_remote(&["rev-parse", "v1.3.0"]),
-            at_remote(&["rev-parse", "v1"])
-        ),
-        (next.clone(), next)
-    );
-}
-
 /// Two images of one binary each and the list of both, by the digest that the registry has.
 #[tokio::test]
 async fn the_image_is_for_two_architectures() {
@@ -360,6 +302,14 @@ fn what_people_copy_names_the_release_that_there_is() {
         format!("v{major}"),
         format!("v{}", env!("CARGO_PKG_VERSION")),
     ];
+    // Where somebody downloads it.
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let install =
+        format!("\nversion={version} file=lastgood-{version}-$(uname -m)-unknown-linux-gnu ");
+    assert!(readme.contains(&install), "{install}");
+    let rust = format!("Rust {} or newer", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(readme.contains(&rust), "{rust}");
     let mut files = vec![root().join("README.md")];
     for dir in ["docs", "docs/examples", "docs/targets"] {
         let entries = fs::read_dir(root().join(dir)).unwrap();
@@ -391,4 +341,30 @@ fn what_people_copy_names_the_release_that_there_is() {
         }
     }
     assert!(2 <= seen, "{seen}");
+}
+
+/// Where it is not main, the run fails, before anything else and in words: a job that is skipped would leave it green.
+#[test]
+fn a_release_from_another_branch_fails() {
+    let text = fs::read_to_string(root().join(".github/workflows/release.yml")).unwrap();
+    let workflow: Value = serde_saphyr::from_str(&text).unwrap();
+    let jobs = workflow["jobs"].as_object().unwrap();
+    for (name, job) in jobs {
+        assert!(job["if"].is_null(), "{name}");
+        assert_eq!(job["needs"].is_null(), name == "check", "{name}");
+    }
+    let script = jobs["check"]["steps"][0]["run"].as_str().unwrap();
+    for (branch, code) in [
+        ("refs/heads/main", 0),
+        ("refs/heads/fix", 1),
+        ("refs/tags/main", 1),
+    ] {
+        let mut bash = command("bash", &root());
+        let output = bash.args(["-e", "-c", script]).env("GITHUB_REF", branch);
+        let output = output.output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{branch}");
+        let told = String::from_utf8(output.stdout).unwrap();
+        let wanted = format!("::error::found {branch}, expected refs/heads/main");
+        assert_eq!(told.starts_with(&wanted), code != 0, "{told}");
+    }
 }
