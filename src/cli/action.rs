@@ -4,7 +4,8 @@
 use super::args::{self, Help};
 use super::env::Env;
 use super::usage::{self, Spelling};
-use crate::config::problem::{nearest, one_of};
+use crate::config::problem::one_of;
+use crate::decide::alike::nearest;
 use crate::model::outcome::Failure;
 use clap::ArgAction;
 use std::ffi::OsString;

@@ -2,7 +2,8 @@
 //! one. Nothing was contacted when this speaks.
 
 use super::args::{self, Help};
-use crate::config::problem::{nearest, one_of};
+use crate::config::problem::one_of;
+use crate::decide::alike::nearest;
 use crate::model::outcome::{Failure, Outcome};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::error::Error as _;

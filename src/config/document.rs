@@ -3,7 +3,8 @@
 use super::de;
 use super::file::{Environment, File};
 use super::node::{Node, Value};
-use super::problem::{Problem, What, nearest, one_of};
+use super::problem::{Problem, What, one_of};
+use crate::decide::alike::nearest;
 use crate::engine::request::Origin;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! What is wrong with a config file: where, under which key, what was found and what was expected.
 //! The one error type of reading a config; it becomes a `usage` failure at the top.
 
+use crate::decide::alike::nearest;
 use crate::model::outcome::{Failure, Outcome};
 use serde::de::{self, Expected, Unexpected};
 use std::fmt;
@@ -234,16 +235,4 @@ pub fn one_of<T: AsRef<str>>(names: &[T]) -> String {
             format!("{} or {}", first.join(", "), last.as_ref())
         }
     }
-}
-
-/// The known name that is most alike, when one is alike at all.
-pub fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    /// Below this two names are not alike: `tag` and `title` are not, `bake-time` and `bake` are.
-    const ALIKE_MIN: f64 = 0.72;
-    let found = found.to_lowercase().replace('_', "-");
-    known
-        .map(|name| (strsim::jaro_winkler(&found, &name.to_lowercase()), name))
-        .filter(|(alike, _)| *alike >= ALIKE_MIN)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }

@@ -2,6 +2,7 @@
 
 use super::locate::net_settings;
 use super::request::Request;
+use crate::decide::alike::nearest;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::state::Slot;
 use crate::targets;
@@ -70,15 +71,23 @@ pub(super) fn check_slots(
             break;
         }
         if !known.contains(&slot.0) {
-            return Err(Failure::msg(
-                Outcome::Usage,
-                format!(
-                    "--slot: found {slot}, expected one of: {}",
-                    known.join(", ")
-                ),
-            )
-            .hint("slots are named by the targets of the environment"));
+            return Err(no_slot(slot, &known));
         }
     }
     Ok(())
+}
+
+/// A slot was asked for that no target has.
+pub(super) fn no_slot(slot: &Slot, known: &[String]) -> Failure {
+    let failure = Failure::msg(
+        Outcome::Usage,
+        format!(
+            "--slot: found {slot}, expected one of: {}",
+            known.join(", ")
+        ),
+    );
+    match nearest(&slot.0, known.iter().map(String::as_str)) {
+        Some(nearest) => failure.hint(format!("did you mean --slot {nearest}?")),
+        None => failure.hint("slots are named by the targets of the environment"),
+    }
 }

@@ -57,6 +57,8 @@ pub(super) struct Facts {
     pub(super) changing: u32,
     /// Slots that the release in hand says something of; empty before there is one.
     pub(super) wanted: Vec<Slot>,
+    /// Slots that hold something else than the release in hand says, and that were not asked for.
+    pub(super) not_asked: Vec<Slot>,
     /// Somebody else changed a slot meanwhile: nothing more is changed, not even back.
     pub(super) conflict: bool,
 }
@@ -125,6 +127,13 @@ impl Operation {
 
     pub(super) fn tell(&self, kind: EventKind) {
         self.story().tell(kind);
+    }
+
+    /// What was said of the slots of an earlier plan is over.
+    pub(super) fn begin_plan(&self) {
+        let mut facts = self.facts();
+        facts.wanted.clear();
+        facts.not_asked.clear();
     }
 
     pub(super) fn note(&self, text: impl Into<String>) {

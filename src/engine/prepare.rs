@@ -2,7 +2,7 @@
 //! before is the same as planning forward.
 
 use super::fetch::InHand;
-use super::opened::check_distinct;
+use super::opened::{check_distinct, no_slot};
 use super::operation::Operation;
 use super::share::Share;
 use crate::decide::diff;
@@ -11,7 +11,7 @@ use crate::model::event::EventKind;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::payload::{Payloads, Verified};
 use crate::model::plan::{Change, Permitted};
-use crate::model::state::{Slot, State, Wanted};
+use crate::model::state::{Revision, Slot, State, Wanted};
 use crate::targets::{ReleaseFacts, Target, Way};
 
 /// A permitted plan for one target, with what it needs.
@@ -73,7 +73,7 @@ pub(super) async fn prepare<'a>(
 ) -> Result<Prepared<'a>, Failure> {
     let mut steps = Vec::new();
     let mut observed = Vec::new();
-    operation.facts().wanted.clear();
+    operation.begin_plan();
     for target in operation.targets.iter().map(AsRef::as_ref) {
         let share = release.share(operation, target).await?;
         let facts = release.facts(operation);
@@ -144,7 +144,7 @@ pub(super) async fn prepare_back<'a>(
 ) -> Result<Prepared<'a>, Failure> {
     let mut steps = Vec::new();
     let facts = before_facts(operation);
-    operation.facts().wanted.clear();
+    operation.begin_plan();
     for target in operation.targets.iter().map(AsRef::as_ref) {
         let mut wanted = Wanted::new();
         for slot in target.slots() {
@@ -178,18 +178,8 @@ fn check_asked(asked: &[Slot], observed: &[State]) -> Result<(), Failure> {
     else {
         return Ok(());
     };
-    let known: Vec<&str> = known().map(|slot| slot.0.as_str()).collect();
-    Err(Failure::msg(
-        Outcome::Usage,
-        format!(
-            "--slot: found {slot}, expected one of: {}",
-            known.join(", ")
-        ),
-    )
-    .hint(format!(
-        "name one that is there: --slot {}",
-        known.first().copied().unwrap_or_default()
-    )))
+    let known: Vec<String> = known().map(|slot| slot.0.clone()).collect();
+    Err(no_slot(slot, &known))
 }
 
 async fn prepare_one<'a>(
@@ -206,13 +196,16 @@ async fn prepare_one<'a>(
         .iter()
         .find(|slot| observed.contains_key(*slot) && !wanted.contains_key(*slot))
     {
-        return Err(Failure::msg(
-            Outcome::ArtifactRefused,
-            format!("--slot {slot}: the release says nothing of it, so it cannot be put back"),
-        )
-        .hint("choose a release that was recorded with it: --run-id; or name a revision that the target keeps: --to-revision"));
+        return Err(not_in_release(target, slot));
     }
-    wanted.retain(|slot, _| slots.is_empty() || slots.contains(slot));
+    let is_asked = |slot: &Slot| slots.is_empty() || slots.contains(slot);
+    let differs = |(slot, revision): &(&Slot, &Revision)| {
+        let held = observed.get(*slot);
+        !is_asked(slot) && held.and_then(|held| held.revision.as_ref()) != Some(*revision)
+    };
+    let not_asked = wanted.iter().filter(differs).map(|(slot, _)| slot.clone());
+    operation.facts().not_asked.extend(not_asked);
+    wanted.retain(|slot, _| is_asked(slot));
     operation.facts().wanted.extend(wanted.keys().cloned());
     let mut plan = diff::plan(&observed, &wanted);
     plan.hazards = target
@@ -235,6 +228,22 @@ async fn prepare_one<'a>(
         },
         observed,
     ))
+}
+
+fn not_in_release(target: &dyn Target, slot: &Slot) -> Failure {
+    let left = target
+        .left_out()
+        .into_iter()
+        .find(|left| left.slot == *slot);
+    let why = left.map_or_else(
+        || "the release says nothing of it".to_owned(),
+        |left| left.why,
+    );
+    Failure::msg(
+        Outcome::ArtifactRefused,
+        format!("--slot {slot} cannot be put back: {why}"),
+    )
+    .hint("choose a release that was recorded with it: --run-id; or name a revision that the target keeps: --to-revision")
 }
 
 pub(super) fn refused(refusal: Refusal) -> Failure {

@@ -104,6 +104,11 @@ pub trait Target: Send + Sync + Debug {
         payloads: &Payloads<Measured>,
     ) -> Result<Wanted, TargetError>;
 
+    /// Slots that the last [`Target::wanted`] left as they are, and why.
+    fn left_out(&self) -> Vec<LeftOut> {
+        Vec::new()
+    }
+
     /// What the slots hold now. Changes nothing.
     async fn observe(&self) -> Result<State, TargetError>;
 
@@ -257,6 +262,17 @@ pub trait Story: Debug + Send + Sync {
     fn warn(&self, slot: &Slot, text: &str) {
         self.progress(slot, text);
     }
+}
+
+/// A slot that a plan leaves as it is, though the release or the operator could expect otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Which.
+    pub slot: Slot,
+    /// Why, in words.
+    pub why: String,
+    /// Whether the release is not whole without it.
+    pub is_missed: bool,
 }
 
 /// What was seen of what is in place while it was watched.

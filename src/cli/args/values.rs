@@ -1,6 +1,6 @@
 //! Values of options, parsed strictly: each refusal says what was expected (clap says what was found and where).
 
-use crate::config::problem::nearest;
+use crate::decide::alike::nearest;
 use crate::model::ids::RunId;
 use crate::model::payload::Digest;
 use crate::targets::REGISTRY;

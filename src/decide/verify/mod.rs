@@ -44,13 +44,19 @@ pub enum BadRelease {
     OneForMany { count: usize },
 }
 
+/// What the environment of a manifest is called in messages.
+const ENVIRONMENT: &str = "environment";
+
 impl BadRelease {
     /// One next action.
-    pub const fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::Schema { .. } => "update lastgood",
             Self::Empty | Self::Path { .. } | Self::Ambiguous { .. } => {
                 "write the manifest with lastgood record in the deploy workflow"
+            }
+            Self::Foreign { what, .. } if *what == ENVIRONMENT => {
+                "name that environment (-e), or choose another run with --run-id"
             }
             Self::Foreign { .. } => "choose another run with --run-id",
             Self::Contradiction { .. } => "find out which of the two is right before anything else",
@@ -97,7 +103,7 @@ pub fn release(
     if let Some(found) = &release.environment
         && found != environment
     {
-        return foreign("environment", found.clone(), environment.to_owned());
+        return foreign(ENVIRONMENT, found.clone(), environment.to_owned());
     }
     let mut warnings = Vec::new();
     if let Some(run) = run {

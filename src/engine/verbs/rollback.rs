@@ -117,13 +117,41 @@ fn ending(
     if outcome == Outcome::StillUnhealthy && !changed {
         return Ok(nothing_changed(operation, verdict));
     }
-    let ending = Ending::new(outcome, said(outcome, verdict));
+    let mut ending = Ending::new(outcome, said(outcome, verdict));
+    if let Some(besides) = besides(operation) {
+        ending.message.extend(["; BUT ", &besides]);
+    }
     Ok(match verdict.call {
         Call::Healthy => ending,
         Call::Unhealthy | Call::AlreadyUnhealthy => ending
             .hint("escalate: the release is the one that was good, so look at data, configuration and dependencies"),
         Call::Inconclusive => ending.hint("look at the service; `lastgood watch` measures again"),
     })
+}
+
+/// What of the release is not in place, in words: a good ending shall not claim the whole of it.
+fn besides(operation: &Operation) -> Option<String> {
+    let not_asked = operation.facts().not_asked.clone();
+    let left = operation
+        .targets
+        .iter()
+        .flat_map(|target| target.left_out());
+    let missed: Vec<String> = left
+        .filter(|left| left.is_missed)
+        .map(|left| format!("{} ({})", left.slot, left.why))
+        .collect();
+    let mut parts = Vec::new();
+    if !not_asked.is_empty() {
+        let slots: Vec<&str> = not_asked.iter().map(|slot| slot.0.as_str()).collect();
+        parts.push(format!(
+            "not asked for, and not on this release: {}",
+            slots.join(", ")
+        ));
+    }
+    if !missed.is_empty() {
+        parts.push(format!("not put back: {}", missed.join(", ")));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// The release that was good does not come up: it is back, and the service is not well.
@@ -183,7 +211,7 @@ pub(in crate::engine) fn resumes(operation: &Operation) -> bool {
     };
     operation.facts().resumes = true;
     operation.note(format!(
-        "{} was stopped in the middle: continuing from what the target holds",
+        "{} has not ended, since it was stopped in the middle or is still at it: going on from what the target holds",
         earlier.id
     ));
     true

@@ -3,15 +3,15 @@
 
 use super::image::name;
 use super::observe::{self, standing};
-use super::{Compose, image, swarm};
+use super::{Compose, image, record, swarm};
 use crate::decide::compose::Job;
 use crate::model::payload::Measured;
 use crate::model::release::Pin;
 use crate::model::state::{Revision, Slot, Wanted};
 use crate::targets::images_file::{ImagesFile, Noun, digest};
-use crate::targets::{ReleaseFacts, TargetError};
+use crate::targets::{LeftOut, ReleaseFacts, TargetError};
 use indexmap::IndexMap;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// What a file of images names images for.
 const SERVICE: Noun = Noun("service");
@@ -39,6 +39,7 @@ pub(super) async fn wanted(
                     .to_owned(),
         });
     }
+    compose.memory.keep_ran(ran(facts));
     let there = there(compose).await?;
     let mut wanted = Wanted::new();
     let mut left_out = absent(compose, facts, &there);
@@ -53,12 +54,16 @@ pub(super) async fn wanted(
                 .flatten(),
         };
         let is_named = compose.settings.services.contains(&slot.0);
+        let was_job = facts.pin(&slot).and_then(record::was_job) == Some(true);
+        let leave = |why: String| LeftOut {
+            slot: slot.clone(),
+            why,
+            is_missed: false,
+        };
         match chosen {
-            None => {
-                left_out.insert(slot, "the release says nothing of it".to_owned());
-            }
-            Some(_) if service.job != Job::No && !is_named => {
-                left_out.insert(slot, left_alone(service.job));
+            None => left_out.push(leave("the release says nothing of it".to_owned())),
+            Some(_) if (was_job || service.job != Job::No) && !is_named => {
+                left_out.push(leave(left_alone(service.job)));
             }
             Some(Chosen { revision, names }) => {
                 compose.memory.keep_wanted(&slot, &revision, &names);
@@ -117,7 +122,11 @@ async fn there(compose: &Compose) -> Result<IndexMap<Slot, Standing>, TargetErro
 /// Why a job is left alone.
 fn left_alone(job: Job) -> String {
     let what = match job {
-        Job::No | Job::Done => {
+        Job::No => {
+            "it had done its work and ended when the release was recorded, as a job does, and another image would run it again"
+                .to_owned()
+        }
+        Job::Done => {
             "it has ended well by itself, as a job does, and another image would run it again"
                 .to_owned()
         }
@@ -136,29 +145,39 @@ fn left_alone(job: Job) -> String {
     format!("{what}; name it in `services` to have it put back too")
 }
 
+/// The services that ran when the release was recorded.
+fn ran(facts: &ReleaseFacts<'_>) -> BTreeSet<String> {
+    let slots = facts
+        .manifest
+        .into_iter()
+        .flat_map(|manifest| &manifest.slots);
+    slots
+        .filter(|(_, pin)| record::was_job(pin) == Some(false))
+        .map(|(slot, _)| slot.0.clone())
+        .collect()
+}
+
 /// Services of this project that the release names and the engine has no container of.
 fn absent(
     compose: &Compose,
     facts: &ReleaseFacts<'_>,
     there: &IndexMap<Slot, Standing>,
-) -> BTreeMap<Slot, String> {
+) -> Vec<LeftOut> {
     let slots = facts
         .manifest
         .into_iter()
         .flat_map(|manifest| &manifest.slots);
     let is_ours = |pin: &Pin| {
-        let project = pin
-            .recorded
-            .as_ref()
-            .and_then(|recorded| recorded.get("project")?.as_str());
+        let project = record::project(pin);
         project.is_some() && project == compose.settings.project.as_deref()
     };
     slots
         .filter(|(slot, pin)| is_ours(pin) && !there.contains_key(*slot))
         .filter(|(slot, _)| compose.has_service(&slot.0))
-        .map(|(slot, _)| {
-            let why = "the release names it, and the project has no container of it: docker compose up -d brings it up";
-            (slot.clone(), why.to_owned())
+        .map(|(slot, pin)| LeftOut {
+            slot: slot.clone(),
+            why: "the release names it, and the project has no container of it: docker compose up -d brings it up".to_owned(),
+            is_missed: record::was_job(pin) != Some(true),
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 //! be had. Nothing is asked of the engine.
 
 use crate::model::state::{Revision, Slot};
+use crate::targets::LeftOut;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,11 +22,13 @@ struct Seen {
     /// The repository of what runs.
     repositories: BTreeMap<Slot, String>,
     /// Slots that the release at hand leaves alone, and why.
-    left_out: BTreeMap<Slot, String>,
+    left_out: Vec<LeftOut>,
     /// Services whose good end others wait for, as the project was last read.
     awaited: BTreeSet<String>,
     /// Services that were found to be jobs: while one is at work again it does not show.
     jobs: BTreeSet<String>,
+    /// Services that ran when the release at hand was recorded.
+    ran: BTreeSet<String>,
 }
 
 impl Memory {
@@ -92,7 +95,7 @@ impl Memory {
     }
 
     /// Replaces what was kept of another release.
-    pub(super) fn keep_left_out(&self, left_out: BTreeMap<Slot, String>) {
+    pub(super) fn keep_left_out(&self, left_out: Vec<LeftOut>) {
         self.seen().left_out = left_out;
     }
 
@@ -108,13 +111,24 @@ impl Memory {
         self.seen().jobs.insert(service.to_owned());
     }
 
+    /// Replaces what was kept of another release. Whatever such a service did meanwhile, it is there to run.
+    pub(super) fn keep_ran(&self, ran: BTreeSet<String>) {
+        let mut seen = self.seen();
+        seen.jobs.retain(|job| !ran.contains(job));
+        seen.ran = ran;
+    }
+
+    pub(super) fn ran(&self) -> BTreeSet<String> {
+        self.seen().ran.clone()
+    }
+
     /// Whether a service is there to end.
     pub(super) fn is_job(&self, service: &str) -> bool {
         let seen = self.seen();
         seen.jobs.contains(service) || seen.awaited.contains(service)
     }
 
-    pub(super) fn left_out(&self) -> BTreeMap<Slot, String> {
+    pub(super) fn left_out(&self) -> Vec<LeftOut> {
         self.seen().left_out.clone()
     }
 }

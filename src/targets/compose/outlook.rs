@@ -3,7 +3,7 @@
 
 use super::engine::Engine;
 use super::image::presence::{self, Presence};
-use super::image::{Image, name, platform};
+use super::image::{Image, local, name, platform};
 use super::observe::{self, Look, standing};
 use super::project::{Replica, Service};
 use super::record;
@@ -11,7 +11,9 @@ use super::settings::Order;
 use super::{Compose, change, container};
 use crate::decide::compose::{Job, State, is_long_ago};
 use crate::model::plan::{Change, Hazard, Plan};
-use crate::model::state::Slot;
+use crate::model::release::Pin;
+use crate::model::state::{Revision, Slot};
+use crate::targets::registry::Reference;
 use crate::targets::{ReleaseFacts, TargetError};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -33,13 +35,12 @@ pub(super) async fn hazards(
 ) -> Result<Vec<Hazard>, TargetError> {
     compose.planned.begin(plan);
     if let Some(story) = facts.story {
-        for (slot, why) in compose.memory.left_out() {
-            let line = format!("warning: NOT changed, left as it is: {why}");
-            story.progress(&slot, &line);
+        for left in compose.memory.left_out() {
+            story.warn(
+                &left.slot,
+                &format!("NOT changed, left as it is: {}", left.why),
+            );
         }
-    }
-    if plan.changes.is_empty() {
-        return Ok(Vec::new());
     }
     let engine = compose.engine().await?;
     let (look, own, now) = tokio::join!(
@@ -48,6 +49,11 @@ pub(super) async fn hazards(
         container::now(engine)
     );
     let (look, own) = (look?, own?);
+    if let Some(story) = facts.story {
+        for (slot, line) in fewer(compose, &look, facts) {
+            story.warn(&slot, &line);
+        }
+    }
     let looks = plan.changes.iter().map(|change| {
         let (look, own) = (&look, own.as_deref());
         async move {
@@ -109,6 +115,8 @@ async fn foresee(
             .filter(|_| is_asked)
     });
     let presence = presence?;
+    foreseen.hazards.extend(of_project(compose, pin));
+    foreseen.lines.extend(tag_moved(engine, pin, to).await?);
     foreseen.lines.push(told(&presence, to.short().as_str()));
     foreseen.lines.extend(moved);
     let Some(running) = standing(service).first() else {
@@ -136,6 +144,54 @@ async fn foresee(
         .hazards
         .extend(elsewhere(&presence, own, now.as_deref()));
     Ok(foreseen)
+}
+
+/// Services that have fewer containers than when the release was recorded: only images are put back.
+fn fewer(compose: &Compose, look: &Look, facts: &ReleaseFacts<'_>) -> Vec<(Slot, String)> {
+    let known = compose.known().into_iter();
+    let lacking = known.filter_map(|slot| {
+        let has = standing(look.service(&slot)?).len();
+        let had = facts.pin(&slot).and_then(record::replicas)?;
+        let line = format!(
+            "the release ran in {had} containers, and it has {has}: docker compose up -d --no-recreate --scale {slot}={had} brings the others up"
+        );
+        (has < had).then_some((slot, line))
+    });
+    lacking.collect()
+}
+
+/// A release of another project is another application, or its staging: services have the same names everywhere.
+fn of_project(compose: &Compose, pin: Option<&Pin>) -> Option<(&'static str, String)> {
+    let (recorded, own) = (
+        pin.and_then(record::project)?,
+        compose.settings.project.as_deref()?,
+    );
+    let what = format!("the release was recorded of project {recorded}, and this is project {own}");
+    (recorded != own).then_some(("other-project", what))
+}
+
+/// A release that was built on the engine goes back by its id; `docker compose up` takes what its tag leads to.
+async fn tag_moved(
+    engine: &Engine,
+    pin: Option<&Pin>,
+    to: &Revision,
+) -> Result<Option<String>, TargetError> {
+    // What is no reference to an image is asked of nobody.
+    let tag = pin.and_then(record::built_as);
+    let Some(tag) = tag.filter(|tag| tag.parse::<Reference>().is_ok()) else {
+        return Ok(None);
+    };
+    let Some(raw) = local::inspect(engine, tag).await? else {
+        return Ok(None);
+    };
+    let found = Image::read(raw, tag.to_owned());
+    let has_moved = found.is_some_and(|found| found.id != to.0);
+    let short = to.short();
+    Ok(has_moved.then(|| {
+        format!(
+            "warning: {tag} leads to another image now, and the next `docker compose up` brings that one up: build the good one again first, or docker tag {short} {tag}"
+        )
+    }))
 }
 
 /// Where the image comes from.

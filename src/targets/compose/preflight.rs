@@ -41,6 +41,19 @@ pub(super) async fn findings(compose: &Compose) -> Vec<Finding> {
                 wanted.map(|wanted| image(compose, engine, slot, wanted))
             });
             findings.extend(join_all(images).await);
+            let missed = compose
+                .memory
+                .left_out()
+                .into_iter()
+                .filter(|left| left.is_missed);
+            findings.extend(missed.map(|left| {
+                let what = format!("{}: {}", left.slot, left.why);
+                Finding::bad(
+                    "service",
+                    what,
+                    "bring it up, or name the services that are put back in `services`",
+                )
+            }));
         }
         Err(error) => findings.push(finding_of("service", error)),
     }

@@ -113,6 +113,9 @@ async fn of_service(
     if is_built {
         recorded["built"] = json!(true);
     }
+    if look.job(service) == Job::Done {
+        recorded["job"] = json!(true);
+    }
     if let Some(platform) = platform::of_image(&image.raw) {
         recorded["platform"] = json!(platform);
     }
@@ -286,6 +289,33 @@ pub(super) fn changed(pin: &Pin, replica: &Replica, image: Option<&Image>) -> Ve
     let was = was.and_then(|was| serde_json::from_value::<Shape>(was).ok());
     let now = Shape::of(&replica.raw, image.map(|image| &image.raw));
     was.map(|was| now.since(&was)).unwrap_or_default()
+}
+
+/// The tag of an image that was built on the engine.
+pub(super) fn built_as(pin: &Pin) -> Option<&str> {
+    let recorded = pin.recorded.as_ref()?;
+    recorded
+        .get("image")?
+        .as_str()
+        .filter(|_| image::is_built(pin))
+}
+
+/// Whether it had done its work and ended when this was recorded. `None`: this was not recorded of a service of a project.
+pub(super) fn was_job(pin: &Pin) -> Option<bool> {
+    let recorded = pin.recorded.as_ref()?;
+    recorded.get("replicas")?;
+    Some(recorded.get("job").and_then(Value::as_bool) == Some(true))
+}
+
+/// How many containers it had when this was recorded.
+pub(super) fn replicas(pin: &Pin) -> Option<usize> {
+    let count = pin.recorded.as_ref()?.get("replicas")?.as_u64()?;
+    usize::try_from(count).ok()
+}
+
+/// The project that this was recorded of.
+pub(super) fn project(pin: &Pin) -> Option<&str> {
+    pin.recorded.as_ref()?.get("project")?.as_str()
 }
 
 /// The image as it was asked for when this was recorded.

@@ -8,7 +8,7 @@ use crate::model::payload::{Measured, Payloads, Verified};
 use crate::model::plan::{Hazard, PermittedChange, Plan};
 use crate::model::release::Pin;
 use crate::model::state::{Held, Revision, Slot, State, Wanted};
-use crate::targets::{Attended, Claim, Finding, ReleaseFacts, Story, Target, TargetError};
+use crate::targets::{Attended, Claim, Finding, LeftOut, ReleaseFacts, Story, Target, TargetError};
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use std::path::PathBuf;
@@ -72,6 +72,10 @@ impl Target for Compose {
         payloads: &Payloads<Measured>,
     ) -> Result<Wanted, TargetError> {
         choose::wanted(self, release, payloads.whole()).await
+    }
+
+    fn left_out(&self) -> Vec<LeftOut> {
+        self.memory.left_out()
     }
 
     async fn observe(&self) -> Result<State, TargetError> {

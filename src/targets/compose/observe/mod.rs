@@ -21,6 +21,8 @@ pub(super) struct Look {
     pub(super) images: Images,
     /// Services whose good end others wait for.
     pub(super) awaited: BTreeSet<String>,
+    /// Services that ran when the release at hand was recorded.
+    pub(super) ran: BTreeSet<String>,
 }
 
 impl Look {
@@ -69,12 +71,14 @@ impl Look {
         }
     }
 
-    /// What a service is doing, if it is a job. One that a change was left in the middle of is none, unless others wait for its end.
+    /// What a service is doing, if it is a job. Unless others wait for its end, one is none that ran when the release was recorded (a worker
+    /// that ends with code 0 has ended all the same), or that a change was left in the middle of.
     pub(super) fn job(&self, service: &Service) -> Job {
         let replicas = standing(service);
         let name = replicas.first().map(|replica| replica.service.as_str());
         let is_awaited = name.is_some_and(|name| self.awaited.contains(name));
-        if !is_awaited && !service.aside.is_empty() {
+        let has_run = name.is_some_and(|name| self.ran.contains(name));
+        if !is_awaited && (has_run || !service.aside.is_empty()) {
             return Job::No;
         }
         let doing: Vec<Doing> = replicas.iter().map(container::doing).collect();
@@ -131,6 +135,7 @@ pub(super) async fn look(compose: &Compose, engine: &Engine) -> Result<Look, Tar
         project,
         images: images.into_iter().flatten().collect(),
         awaited: compose.memory.awaited(),
+        ran: compose.memory.ran(),
     };
     remember(compose, &look);
     Ok(look)

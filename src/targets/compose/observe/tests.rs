@@ -71,6 +71,7 @@ fn look(replicas: &[&str], images: &[(char, &[&str])]) -> Look {
         project,
         images: images.collect(),
         awaited,
+        ran: BTreeSet::new(),
     }
 }
 
@@ -147,6 +148,15 @@ fn a_job_that_ended_well_has_nothing_left_to_do() {
     let aside = "web-1-lastgood-aside exit0 b";
     assert_eq!(of(&["web-1 exit0 a", aside], false), Job::No);
     assert_eq!(of(&["web-1 exit0 a", aside, waits], false), Job::Done);
+    // What ran when the release was recorded is there to run, whatever it ended with; unless others wait for its end.
+    let ran = |replicas: &[&str]| {
+        let mut look = look(replicas, &[]);
+        look.ran.insert("web".to_owned());
+        let web = &look.project["web"];
+        (look.job(web), look.held(web, &[]).phase)
+    };
+    assert_eq!(ran(&["web-1 exit0 a"]), (Job::No, Phase::Stopped));
+    assert_eq!(ran(&["web-1 exit0 a", waits]), (Job::Done, Phase::Running));
     // Whose work failed, or was left in the middle, does not run.
     check(&["web-1 exit1 a", waits], "", "1", Phase::Stopped);
     check(&["web-1 exit0 a", aside, waits], "", "1", Phase::Stopped);

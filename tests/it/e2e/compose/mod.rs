@@ -17,3 +17,4 @@ mod shop;
 mod stack;
 mod stopped;
 mod two;
+mod whole;
