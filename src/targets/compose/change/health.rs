@@ -4,9 +4,9 @@
 use super::calls;
 use super::site::Site;
 use crate::targets::compose::engine::EngineError;
-use crate::targets::compose::{container, project};
+use crate::targets::compose::{container, logs, project};
 use crate::targets::process::mask;
-use bollard::query_parameters::{EventsOptions, LogsOptions};
+use bollard::query_parameters::EventsOptions;
 use futures_util::{Stream, StreamExt as _, pin_mut};
 use serde_json::Value;
 use std::time::Duration;
@@ -17,6 +17,8 @@ const LOOK_FIRST: Duration = Duration::from_millis(40);
 const LOOK_LAST: Duration = Duration::from_millis(500);
 /// How long it may take to fetch the last words of a container that failed.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Of its last lines so many bytes are read.
+const LAST_BYTES_MAX: usize = 1024 * 1024;
 /// Longest quoted line of a log or of a health check, in characters.
 const LINE_MAX: usize = 300;
 
@@ -214,23 +216,13 @@ pub(super) async fn wait(
 
 /// The last line that a container wrote, ready to be added to a sentence; masked.
 async fn last_words(site: &Site<'_>, id: &str) -> String {
-    let options = LogsOptions {
-        stdout: true,
-        stderr: true,
-        tail: "20".to_owned(),
-        ..LogsOptions::default()
+    let reading = logs::read(site.engine, id, logs::tail(20), LAST_BYTES_MAX);
+    let Ok(Ok(text)) = timeout(LAST_WORDS, reading).await else {
+        return String::new();
     };
-    let mut logs = site.engine.api().logs(id, Some(options));
-    let mut text = String::new();
-    let reading = async {
-        while let Some(Ok(part)) = logs.next().await {
-            text.push_str(&part.to_string());
-        }
-    };
-    timeout(LAST_WORDS, reading).await.ok();
     match text.lines().rfind(|line| !line.trim().is_empty()) {
         Some(last) => {
-            let last = mask(&line(last), &site.compose.base.secrets);
+            let last = line(&mask(last, &site.compose.base.secrets));
             format!("; its last line is {last:?}")
         }
         None => String::new(),
