@@ -5,6 +5,7 @@ use super::args::{self, Help};
 use crate::config::problem::one_of;
 use crate::decide::alike::nearest;
 use crate::model::outcome::{Failure, Outcome};
+use crate::model::secret::without_passwords;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::error::Error as _;
 
@@ -53,6 +54,7 @@ pub fn refused(error: &clap::Error, verb: Option<&str>, spelling: Spelling) -> F
     let argument = text(ContextKind::InvalidArg).map(|argument| spelling.of_clap(&argument));
     let argument = argument.unwrap_or_default();
     let found = text(ContextKind::InvalidValue).unwrap_or_default();
+    let found = without_passwords(&found);
     let see = match (spelling, verb) {
         (Spelling::Input, _) => "see the inputs of action.yml".to_owned(),
         (Spelling::Flag, Some(verb)) => format!("see lastgood {verb} --help"),

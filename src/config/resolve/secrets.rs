@@ -4,7 +4,7 @@
 use crate::cli::action;
 use crate::cli::env::Env;
 use crate::engine::request::Environment;
-use crate::model::secret::Secret;
+use crate::model::secret::{Secret, password_of};
 use serde_json::Value;
 
 /// Settings of targets that name an environment variable which holds a secret.
@@ -16,6 +16,9 @@ const PASSWORDS_NAMED_BY: [&str; 2] = ["identity-password-from", "ssh-key-passwo
 
 /// Where workflows keep the private key of an identity, also when no setting names it.
 const USUAL_IDENTITY: &str = "DFX_IDENTITY_PEM";
+
+/// Where the address of a Docker engine is read: it should hold no password, and whoever writes one into it finds out by a message.
+const ENGINES_IN: [&str; 2] = ["DOCKER_HOST", "INPUT_DOCKER-HOST"];
 
 /// Keys of a kubeconfig and of a docker `config.json` whose values are secret. The rest of either (addresses, names,
 /// certificates) is not, and masking it would make every message unreadable.
@@ -69,13 +72,29 @@ pub(super) fn all(env: &Env, token: Option<&Secret>, environment: &Environment) 
             }
         }
     }
-    for part in of_keys(env, environment) {
+    for part in of_keys(env, environment)
+        .into_iter()
+        .chain(of_engines(env, environment))
+    {
         let secret = Secret::new(part);
         if !secrets.contains(&secret) {
             secrets.push(secret);
         }
     }
     secrets
+}
+
+/// Passwords in addresses of engines.
+fn of_engines(env: &Env, environment: &Environment) -> Vec<String> {
+    let hosts = environment.targets.iter();
+    let hosts = hosts.filter_map(|target| target.settings.get("host")?.as_str());
+    ENGINES_IN
+        .iter()
+        .filter_map(|name| env.get(name))
+        .chain(hosts)
+        .filter_map(password_of)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Private keys line by line, and their passwords whole.

@@ -7,6 +7,7 @@ use crate::config::document::Document;
 use crate::config::file::Target;
 use crate::engine::request::{Origin, TargetSettings};
 use crate::model::outcome::Failure;
+use crate::model::secret::without_passwords;
 use std::collections::BTreeMap;
 
 pub(super) fn resolve(scope: &Scope<'_>) -> Result<Vec<TargetSettings>, Failure> {
@@ -72,7 +73,7 @@ fn from_argument(typed: &TargetArg) -> TargetSettings {
         payload: None,
         settings: typed.settings.clone().into(),
         origin: Origin {
-            name: format!("target {}", typed.text),
+            name: format!("target {}", without_passwords(&typed.text)),
             key: String::new(),
             places: BTreeMap::new(),
         },
