@@ -54,6 +54,24 @@ pub(super) fn answering(dir: &Path, version: &'static str) -> Double {
     Double { socket, task }
 }
 
+/// What stands before an engine and answers everything with this status.
+pub(super) fn failing(dir: &Path, status: u16) -> Double {
+    let socket = dir.join("docker.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let task = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service_fn(move |_: Request<Incoming>| async move {
+                let answer = Response::builder().status(status);
+                Ok::<_, Infallible>(answer.body(Full::<Bytes>::from("<html>sorry")).unwrap())
+            });
+            drop(tokio::spawn(
+                http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+            ));
+        }
+    });
+    Double { socket, task }
+}
+
 /// A double that answers no list of containers until so many are asked for at the same time.
 pub(super) fn together(dir: &Path, count: usize) -> Double {
     let socket = dir.join("docker.sock");

@@ -69,6 +69,28 @@ async fn an_engine_that_is_too_old_or_none_at_all_is_refused_in_words() {
 }
 
 #[tokio::test]
+async fn who_answers_in_place_of_an_engine_that_is_away_is_not_taken_for_it() {
+    for (status, is_away) in [
+        (429, true),
+        (502, true),
+        (503, true),
+        (504, true),
+        (404, false),
+        (500, false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = double::failing(dir.path(), status);
+        let given = Given::new(dir.path()).set("host", engine.at());
+        let says = format!("HTTP {status}");
+        if is_away {
+            given.is_unreachable(&[&says, &engine.at()]).await;
+        } else {
+            given.is_refused(&[&says, "no Docker engine"]).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_speaks_no_http_breaks_the_connection() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("docker.sock");

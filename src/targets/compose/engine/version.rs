@@ -26,6 +26,16 @@ pub(super) async fn agree(
     let answer = match within(FIRST_ANSWER_MAX, asking).await {
         Ok(answer) => answer,
         Err(EngineError::Unreadable { what }) => return Err(no_engine(at, &what)),
+        Err(EngineError::Status {
+            status: status @ (429 | 502 | 503 | 504),
+            message,
+        }) => {
+            return Err(TargetError::Unreachable {
+                what: format!(
+                    "{at}: what answers in place of the engine says {message:?} (HTTP {status})"
+                ),
+            });
+        }
         Err(EngineError::Status { status, message }) => {
             return Err(no_engine(
                 at,
