@@ -22,6 +22,13 @@ pub enum TargetError {
         /// The one next action.
         next: String,
     },
+    /// What was given to reach it is wrong: a setting, an input, or a file or variable that one of them names. Nothing was changed.
+    #[error("{what}")]
+    Usage {
+        what: String,
+        /// The one next action.
+        next: String,
+    },
     /// Another operation holds the target's lease, or did when it died: it expires unless it is renewed. Nothing was changed.
     #[error("{what}")]
     Held { what: String },
@@ -65,6 +72,7 @@ impl TargetError {
                     None => failure,
                 }
             }
+            Self::Usage { next, .. } => Failure::msg(Outcome::Usage, text).hint(next),
             Self::Held { .. } => Failure::msg(Outcome::Refused, text)
                 .hint("wait for that operation to end, then run the same command again"),
             Self::Unreachable { .. } => Failure::msg(Outcome::Unreachable, text)
@@ -126,6 +134,15 @@ mod tests {
                 "take a backup",
                 "to permit it, add reinstall to policy.allow",
             ],
+        );
+        check(
+            TargetError::Usage {
+                what: "no such file".to_owned(),
+                next: "give another".to_owned(),
+            },
+            Outcome::Usage,
+            "target web: no such file",
+            &["give another"],
         );
         check(
             TargetError::Failed(anyhow::anyhow!("disk full").context("could not copy")),

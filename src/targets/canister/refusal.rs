@@ -109,6 +109,10 @@ pub(super) fn adding(error: TargetError, more: &str) -> TargetError {
             allow,
             next,
         },
+        TargetError::Usage { what, next } => TargetError::Usage {
+            what: add(what),
+            next,
+        },
         TargetError::Held { what } => TargetError::Held { what: add(what) },
         TargetError::Unreachable { what } => TargetError::Unreachable { what: add(what) },
         TargetError::OutcomeUnknown { what } => TargetError::OutcomeUnknown { what: add(what) },

@@ -203,9 +203,9 @@ async fn image(compose: &Compose, engine: &Engine, slot: Slot, wanted: Revision)
 fn finding_of(check: &str, error: TargetError) -> Finding {
     let what = error.to_string();
     match error {
-        TargetError::Refused { next, .. } | TargetError::BadRelease { next, .. } => {
-            Finding::bad(check, what, next)
-        }
+        TargetError::Refused { next, .. }
+        | TargetError::Usage { next, .. }
+        | TargetError::BadRelease { next, .. } => Finding::bad(check, what, next),
         TargetError::Unreachable { .. } | TargetError::OutcomeUnknown { .. } => Finding::bad(
             check,
             what,

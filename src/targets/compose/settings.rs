@@ -1,5 +1,6 @@
 //! Settings of a `compose` target, and what holds of them beyond their types.
 
+use super::engine;
 use crate::targets::BadSettings;
 use crate::targets::settings::{Time, check_payload, check_time};
 use schemars::JsonSchema;
@@ -201,6 +202,19 @@ fn check_place(settings: &Settings) -> Result<(), BadSettings> {
         ("context", settings.context.is_some()),
     ];
     one_of(&ways)?;
+    if let Some(fault) = settings.host.as_deref().and_then(engine::fault) {
+        return Err(BadSettings::new("host", fault));
+    }
+    for (index, lines) in settings.ssh_known_hosts.iter().enumerate() {
+        if let Some(line) = engine::unreadable_known_host(lines) {
+            return Err(BadSettings::new(
+                &format!("ssh-known-hosts[{index}]"),
+                format!(
+                    "found {line:?}, expected a line such as `web-1 ssh-ed25519 AAAA…`, as `ssh-keyscan HOST` prints them"
+                ),
+            ));
+        }
+    }
     one_of(&[
         ("ssh-key", settings.ssh_key.is_some()),
         ("ssh-key-from", settings.ssh_key_from.is_some()),
@@ -300,6 +314,29 @@ mod tests {
     }
 
     #[test]
+    fn a_password_in_the_host_is_not_repeated() {
+        for host in [
+            "ssh://deploy:hunter2@web-1",
+            "tcp://admin:hunter2@web-1:2376",
+        ] {
+            let settings = json!({"project": "shop", "host": host});
+            let error = check(&parse::<Settings>(settings).unwrap()).unwrap_err();
+            let text = error.to_string();
+            assert!(
+                text.contains(":***@web-1") && !text.contains("hunter2"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_only_the_environment_can_decide_is_no_mistake_here() {
+        let settings =
+            json!({"project": "shop", "host": "tcp://web-1:2376", "ssh-known-hosts": ["# ours"]});
+        check(&parse::<Settings>(settings).unwrap()).unwrap();
+    }
+
+    #[test]
     fn mistakes_are_named() {
         refused(
             &json!({"project": null}),
@@ -313,6 +350,13 @@ mod tests {
             &json!({"host": "ssh://x", "context": "prod"}),
             "context",
             "one of them",
+        );
+        refused(&json!({"host": "ftp://web-1"}), "host", "one of ssh://");
+        refused(&json!({"host": "http://web-1"}), "host", "not encrypted");
+        refused(
+            &json!({"ssh-known-hosts": ["web-1 ssh-ed25519"]}),
+            "ssh-known-hosts[0]",
+            "ssh-keyscan",
         );
         refused(
             &json!({"ssh-key": "a", "ssh-key-from": "B"}),

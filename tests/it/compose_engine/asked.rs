@@ -53,6 +53,11 @@ impl Given {
         self.ends(Outcome::Refused, says).await
     }
 
+    /// Wrong as it was given: nothing was contacted.
+    pub(super) async fn is_usage(&self, says: &[&str]) -> String {
+        self.ends(Outcome::Usage, says).await
+    }
+
     pub(super) async fn is_unreachable(&self, says: &[&str]) -> String {
         self.ends(Outcome::Unreachable, says).await
     }

@@ -145,8 +145,22 @@ async fn a_host_that_nobody_knows_is_refused_with_the_line_that_makes_it_known()
         return;
     };
     let unknown = given(&sshd).variable("INPUT_SSH-KNOWN-HOSTS", "");
+    let unknown = unknown.variable("GITHUB_ACTIONS", "true");
     let said = unknown
-        .is_refused(&["is not known", "SHA256:", "ssh_host_ed25519_key.pub"])
+        .is_refused(&[
+            "is not known",
+            "SHA256:",
+            "ssh_host_ed25519_key.pub",
+            "the input ssh-known-hosts: ",
+        ])
+        .await;
+    given_again(&sshd, dir.path())
+        .variable("HOME", dir.path().to_str().unwrap())
+        .is_refused(&["put this line into ~/.ssh/known_hosts: "])
+        .await;
+    let other = line_of_another_host(&sshd);
+    unknown_by_setting(&sshd, dir.path(), &other)
+        .is_refused(&["put this line into the setting ssh-known-hosts: "])
         .await;
     let start = format!("[127.0.0.1]:{} ssh-ed25519 ", sshd.port);
     let line = said.get(said.find(&start).unwrap()..).unwrap();
@@ -161,6 +175,19 @@ async fn a_host_that_nobody_knows_is_refused_with_the_line_that_makes_it_known()
         .set("ssh-known-hosts", serde_json::json!([bare]))
         .is_let_in()
         .await;
+}
+
+fn line_of_another_host(sshd: &Sshd) -> String {
+    let line = sshd.known("ed25519");
+    let (_, key) = line.split_once(' ').unwrap();
+    format!("db-1 {key}")
+}
+
+/// The setting counts, whatever the input says.
+fn unknown_by_setting(sshd: &Sshd, dir: &Path, line: &str) -> Given {
+    given_again(sshd, dir)
+        .set("ssh-known-hosts", serde_json::json!([line]))
+        .variable("INPUT_SSH-KNOWN-HOSTS", sshd.known("ed25519"))
 }
 
 fn given_again(sshd: &Sshd, dir: &Path) -> Given {

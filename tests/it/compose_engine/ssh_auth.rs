@@ -65,7 +65,7 @@ async fn an_encrypted_key_needs_its_password() {
     sshd.allow("id", &["-t", "ed25519", "-N", "hunter22"]);
     let given = || given(&sshd).set("ssh-key", "id");
     given()
-        .is_refused(&["it is encrypted", "ssh-key-password-from"])
+        .is_usage(&["it is encrypted", "ssh-key-password-from"])
         .await;
     let with = |password: &str| {
         given()
@@ -73,7 +73,7 @@ async fn an_encrypted_key_needs_its_password() {
             .variable("PASSWORD", password)
     };
     let said = with("hunter21")
-        .is_refused(&["the password does not fit"])
+        .is_usage(&["the password does not fit"])
         .await;
     assert!(!said.contains("hunter"), "{said}");
     with("hunter22\n").is_let_in().await;
@@ -114,19 +114,45 @@ async fn a_key_that_is_not_let_in_is_named_with_what_would_let_it_in() {
         .is_refused(&["does not let", "SHA256:", "authorized_keys", public])
         .await;
     given(&sshd)
-        .is_refused(&["found no ssh key for", "the input ssh-key"])
+        .is_refused(&[
+            "found no ssh key for",
+            "~/.ssh/id_ed25519",
+            "the setting ssh-key",
+        ])
         .await;
     given(&sshd)
-        .variable("INPUT_SSH-KEY", "no such file")
-        .is_refused(&["the input ssh-key: found no private key", "-----BEGIN"])
+        .variable("GITHUB_ACTIONS", "true")
+        .is_refused(&["found no ssh key for", "give the input ssh-key"])
+        .await;
+    given(&sshd)
+        .variable("INPUT_SSH-KEY", "some words\nand others")
+        .is_usage(&["the input ssh-key: found no private key", "-----BEGIN"])
+        .await;
+    let said = given(&sshd)
+        .variable("INPUT_SSH-KEY", "keys/id_missing")
+        .is_usage(&["the input ssh-key: found one line", "there is no such file"])
+        .await;
+    // It may be a key that lost its dashes.
+    assert!(!said.contains("id_missing"), "{said}");
+    given(&sshd)
+        .variable("INPUT_SSH-KEY", public)
+        .is_usage(&["the input ssh-key: found a public key"])
+        .await;
+    given(&sshd)
+        .set("ssh-key-from", "KEY")
+        .is_usage(&["the variable KEY is not set"])
+        .await;
+    given(&sshd)
+        .variable("INPUT_SSH-KNOWN-HOSTS", "web-1 ssh-ed25519")
+        .is_usage(&["the input ssh-known-hosts, line 1"])
         .await;
     given(&sshd)
         .set("ssh-key", "gone")
-        .is_refused(&["the setting ssh-key", "could not be read"])
+        .is_usage(&["the setting ssh-key", "could not be read"])
         .await;
     let host = format!("ssh://127.0.0.1:{}", sshd.port);
     given(&sshd)
         .set("host", host)
-        .is_refused(&["found no user", "ssh://USER@127.0.0.1"])
+        .is_usage(&["found no user", "ssh://USER@127.0.0.1"])
         .await;
 }

@@ -165,9 +165,9 @@ async fn a_certificate_of_ours_that_is_missing_or_foreign_is_said() {
             key,
         }),
     );
-    given.is_refused(&["do not fit each other"]).await;
+    given.is_usage(&["do not fit each other"]).await;
     fs::remove_file(dir.path().join("key.pem")).unwrap();
-    given.is_refused(&["cert.pem alone"]).await;
+    given.is_usage(&["cert.pem alone"]).await;
 }
 
 #[tokio::test]
@@ -230,8 +230,8 @@ async fn texts_that_are_no_certificates_are_said() {
         .set("host", "tcp://127.0.0.1:1")
         .set("tls-dir", ".");
     given
-        .is_refused(&["tls-dir: found no ca.pem and no cert.pem"])
+        .is_usage(&["tls-dir: found no ca.pem and no cert.pem"])
         .await;
     write(dir.path(), "hello", None);
-    given.is_refused(&["ca.pem: found no certificate"]).await;
+    given.is_usage(&["ca.pem: found no certificate"]).await;
 }

@@ -127,10 +127,16 @@ async fn silence_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_plain_connection_to_another_host_is_refused() {
+async fn a_plain_connection_to_another_host_is_no_way() {
     let dir = tempfile::tempdir().unwrap();
     let given = Given::new(dir.path()).variable("DOCKER_HOST", "tcp://10.255.255.1:2375");
     given
-        .is_refused(&["the variable DOCKER_HOST", "become root", "ssh://USER@HOST"])
+        .is_usage(&[
+            "the variable DOCKER_HOST",
+            "become root",
+            "ssh://USER@HOST",
+            "tls-dir",
+            "https://HOST:PORT",
+        ])
         .await;
 }

@@ -126,6 +126,10 @@ fn again(error: &TargetError) -> TargetError {
             allow: allow.clone(),
             next: next.clone(),
         },
+        TargetError::Usage { what, next } => TargetError::Usage {
+            what: what.clone(),
+            next: next.clone(),
+        },
         TargetError::Held { what } => TargetError::Held { what: what.clone() },
         TargetError::Unreachable { what } => TargetError::Unreachable { what: what.clone() },
         TargetError::OutcomeUnknown { what } => TargetError::OutcomeUnknown { what: what.clone() },

@@ -1,7 +1,8 @@
 //! Contexts of Docker's own client, as it keeps them in its directory: where an engine is, and the certificates for it.
 
 use super::address::variable;
-use super::error::refused;
+use super::error::usage;
+use crate::model::secret::without_passwords;
 use crate::targets::{Base, TargetError};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -64,7 +65,7 @@ pub(super) fn id(name: &str) -> String {
 /// Reads one context. `from`: who asks for it, in words.
 pub(super) fn read(name: &str, from: &str, base: &Base) -> Result<Context, TargetError> {
     let Some(directory) = directory(base) else {
-        return Err(refused(
+        return Err(usage(
             format!(
                 "{from}: found the context {name}, but neither DOCKER_CONFIG nor HOME says where contexts are"
             ),
@@ -79,7 +80,7 @@ pub(super) fn read(name: &str, from: &str, base: &Base) -> Result<Context, Targe
             [] => "none".to_owned(),
             names => names.join(", "),
         };
-        return Err(refused(
+        return Err(usage(
             format!(
                 "{from}: there is no context {name} in {}, found {known}",
                 contexts.display()
@@ -90,14 +91,15 @@ pub(super) fn read(name: &str, from: &str, base: &Base) -> Result<Context, Targe
     let endpoint = meta.pointer("/Endpoints/docker");
     let host = endpoint.and_then(|endpoint| endpoint.get("Host")?.as_str());
     let Some(host) = host.filter(|host| !host.is_empty()) else {
-        return Err(refused(
+        return Err(usage(
             format!("the context {name} names no host of an engine"),
             "say where the engine is: the setting host, or the input docker-host",
         ));
     };
     let skips = endpoint.and_then(|endpoint| endpoint.get("SkipTLSVerify")?.as_bool());
     if skips == Some(true) {
-        return Err(refused(
+        let host = without_passwords(host);
+        return Err(usage(
             format!(
                 "the context {name} has SkipTLSVerify: anybody on the way could answer in place of {host}"
             ),
@@ -126,7 +128,7 @@ fn names(meta: &Path) -> Vec<String> {
 /// A file of JSON. `None`: there is no such file.
 fn json(file: &Path) -> Result<Option<Value>, TargetError> {
     let bad = |why: String| {
-        refused(
+        usage(
             format!("{}: {why}", file.display()),
             "mend that file, or say where the engine is: the setting host, or the input docker-host",
         )

@@ -65,7 +65,15 @@ impl From<Unconnected> for EngineError {
     }
 }
 
-/// A refusal of our own, before anything is contacted.
+/// What was given is wrong, and nothing was contacted.
+pub(super) fn usage(what: impl Into<String>, next: impl Into<String>) -> TargetError {
+    TargetError::Usage {
+        what: what.into(),
+        next: next.into(),
+    }
+}
+
+/// A refusal of our own, of what was found there.
 pub(super) fn refused(what: impl Into<String>, next: impl Into<String>) -> TargetError {
     TargetError::Refused {
         what: what.into(),

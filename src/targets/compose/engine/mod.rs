@@ -10,7 +10,9 @@ mod ssh;
 mod tls;
 mod version;
 
+pub(super) use address::fault;
 pub(super) use error::EngineError;
+pub(super) use ssh::unreadable as unreadable_known_host;
 
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
@@ -71,8 +73,8 @@ impl Engine {
     /// Connects, and agrees on a version of the API.
     ///
     /// # Errors
-    /// `Refused` when the settings lead nowhere, or what is there does not let us in or is too old; `Unreachable` when nothing
-    /// answers there.
+    /// `Usage` when what was given leads nowhere, before anything is contacted; `Refused` when what is there does not let us in or is too
+    /// old; `Unreachable` when nothing answers there.
     pub(super) async fn open(settings: &Settings, base: &Base) -> Result<Self, TargetError> {
         let dial = Dial::new(settings, base)?;
         let at = dial.at().to_owned();

@@ -3,7 +3,7 @@
 
 use super::address::variable;
 use super::context::{self, Context};
-use super::error::{Unconnected, refused};
+use super::error::{Unconnected, usage};
 use crate::net;
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
@@ -64,7 +64,7 @@ pub(super) fn config(
         (Some(cert), Some(key)) => {
             let chain = certificates(cert)?;
             let key_text = PrivateKeyDer::from_pem_slice(key.text.as_bytes()).map_err(|error| {
-                refused(
+                usage(
                     format!("{}: found no private key ({error}), expected PEM with BEGIN PRIVATE KEY, not encrypted", key.from),
                     "give the key.pem that belongs to the certificate",
                 )
@@ -72,7 +72,7 @@ pub(super) fn config(
             builder
                 .with_client_auth_cert(chain, key_text)
                 .map_err(|error| {
-                    refused(
+                    usage(
                         format!(
                             "{} and {} do not fit each other: {error}",
                             cert.from, key.from
@@ -83,7 +83,7 @@ pub(super) fn config(
         }
         (None, None) => builder.with_no_client_auth(),
         (Some(found), None) | (None, Some(found)) => {
-            return Err(refused(
+            return Err(usage(
                 format!(
                     "found {} alone, expected the certificate and its key",
                     found.from
@@ -131,7 +131,7 @@ fn material(
 
 fn text(key: &str, name: &str, base: &Base) -> Result<Pem, TargetError> {
     let Some(value) = variable(base, name) else {
-        return Err(refused(
+        return Err(usage(
             format!("{key}: the variable {name} is not set, expected PEM text"),
             format!("set {name} in the environment of this command, from a secret"),
         ));
@@ -159,7 +159,7 @@ fn files(dir: &Path, from: &str, must_exist: bool) -> Result<Material, TargetErr
     let one = |name: &str| -> Result<Option<Pem>, TargetError> {
         let path: PathBuf = dir.join(name);
         let bad = |why: String| {
-            refused(
+            usage(
                 format!("{from}: {} could not be read: {why}", path.display()),
                 "let this command read ca.pem, cert.pem and key.pem there",
             )
@@ -186,7 +186,7 @@ fn files(dir: &Path, from: &str, must_exist: bool) -> Result<Material, TargetErr
         key: one("key.pem")?,
     };
     if must_exist && found.ca.is_none() && found.cert.is_none() {
-        return Err(refused(
+        return Err(usage(
             format!(
                 "{from}: found no ca.pem and no cert.pem in {}",
                 dir.display()
@@ -202,7 +202,7 @@ fn roots(material: &Material, base: &Base) -> Result<RootCertStore, TargetError>
     if let Some(ca) = &material.ca {
         for certificate in certificates(ca)? {
             store.add(certificate).map_err(|error| {
-                refused(
+                usage(
                     format!(
                         "{}: found a certificate that cannot be one of an authority: {error}",
                         ca.from
@@ -225,14 +225,14 @@ fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, TargetError> 
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.text.as_bytes()).collect();
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(refused(
+        Ok(_) => Err(usage(
             format!(
                 "{}: found no certificate, expected PEM with BEGIN CERTIFICATE",
                 pem.from
             ),
             "give the text of a PEM file",
         )),
-        Err(error) => Err(refused(
+        Err(error) => Err(usage(
             format!("{}: found PEM that cannot be read: {error}", pem.from),
             "give the whole text of a PEM file, with its line breaks",
         )),

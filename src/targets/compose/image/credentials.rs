@@ -22,7 +22,7 @@ pub(super) fn named(compose: &Compose) -> &'static str {
 /// All logins that were given.
 ///
 /// # Errors
-/// `Refused`: a variable is named and not set, or its text is no docker `config.json`.
+/// `Usage`: a variable is named and not set, or its text is no docker `config.json`.
 pub(super) fn given(compose: &Compose) -> Result<Credentials, TargetError> {
     let input = named(compose);
     let environment = &compose.base.environment;
@@ -31,11 +31,10 @@ pub(super) fn given(compose: &Compose) -> Result<Credentials, TargetError> {
         text.filter(|text| !text.trim().is_empty())
     };
     let text = match &compose.settings.registry_auth_from {
-        Some(name) => Some(read(name).ok_or_else(|| TargetError::Refused {
+        Some(name) => Some(read(name).ok_or_else(|| TargetError::Usage {
             what: format!(
                 "{input}: the variable {name} is not set, expected the text of a docker config.json"
             ),
-            allow: None,
             next: format!("set {name} in the environment of this command, from a secret"),
         })?),
         None => read(INPUT),
@@ -43,12 +42,11 @@ pub(super) fn given(compose: &Compose) -> Result<Credentials, TargetError> {
     let Some(text) = text else {
         return Ok(Credentials::none(input));
     };
-    Credentials::from_docker_config(input, text).map_err(|bad| TargetError::Refused {
+    Credentials::from_docker_config(input, text).map_err(|bad| TargetError::Usage {
         what: format!(
             "found {} in {}, expected {}",
             bad.found, bad.input, bad.expected
         ),
-        allow: None,
         next: bad.next.to_owned(),
     })
 }

@@ -187,9 +187,9 @@ async fn look(cluster: &Cluster, place: &Place) -> (Finding, Vec<String>) {
 fn finding_of(check: &str, error: TargetError) -> Finding {
     let what = error.to_string();
     match error {
-        TargetError::Refused { next, .. } | TargetError::BadRelease { next, .. } => {
-            Finding::bad(check, what, next)
-        }
+        TargetError::Refused { next, .. }
+        | TargetError::Usage { next, .. }
+        | TargetError::BadRelease { next, .. } => Finding::bad(check, what, next),
         TargetError::Unreachable { .. } | TargetError::OutcomeUnknown { .. } => Finding::bad(
             check,
             what,

@@ -1,7 +1,8 @@
 //! Where an engine is: the forms of `DOCKER_HOST`, and the order in which the places that say so are asked. Nothing is contacted.
 
 use super::context::{self, Context};
-use super::error::refused;
+use super::error::usage;
+use crate::model::secret::without_passwords;
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
 use std::net::IpAddr;
@@ -124,8 +125,8 @@ fn read(
     asks_for_tls: bool,
 ) -> Result<Address, TargetError> {
     let way = parse(at.trim(), asks_for_tls).map_err(|(found, next)| {
-        let what = format!("{from}: found {at:?}, {found}");
-        refused(what, next)
+        let what = format!("{from}: found {:?}, {found}", without_passwords(at));
+        usage(what, next)
     })?;
     Ok(Address {
         at: at.trim().to_owned(),
@@ -133,6 +134,15 @@ fn read(
         way,
         context,
     })
+}
+
+/// What is wrong with an address, whether or not certificates are given besides: in words, without a password.
+pub(in crate::targets::compose) fn fault(at: &str) -> Option<String> {
+    let (found, next) = parse(at.trim(), true).err()?;
+    Some(format!(
+        "found {:?}, {found}; {next}",
+        without_passwords(at)
+    ))
 }
 
 /// What was found and what was expected; and the next action.
@@ -189,7 +199,8 @@ fn tcp(scheme: &str, at: &str, asks_for_tls: bool) -> Result<Way, Wrong> {
         format!(
             "which is not encrypted: everybody on the way to {host} could become root on it, expected TLS or ssh"
         ),
-        "use ssh://USER@HOST, or give certificates: tls-dir, tls-ca-from with tls-cert-from and tls-key-from, or DOCKER_CERT_PATH",
+        "use ssh://USER@HOST; or give certificates: tls-dir, tls-ca-from with tls-cert-from and tls-key-from, or DOCKER_CERT_PATH; or, for an \
+         engine whose certificate is of a public authority, write https://HOST:PORT",
     ))
 }
 
@@ -199,7 +210,7 @@ fn ssh(at: &str) -> Result<Way, Wrong> {
     if url.password().is_some() {
         return Err((
             "expected no password in it".to_owned(),
-            "give a private key: the input ssh-key",
+            "give a private key: the setting ssh-key or ssh-key-from, or the input ssh-key",
         ));
     }
     if url.query().is_some() || url.fragment().is_some() {

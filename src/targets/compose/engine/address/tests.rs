@@ -136,6 +136,25 @@ fn the_first_place_that_says_where_is_taken() {
 }
 
 #[test]
+fn a_password_is_in_no_message() {
+    for name in ["INPUT_DOCKER-HOST", "DOCKER_HOST"] {
+        for at in [
+            "ssh://deploy:hunter2@web-1",
+            "tcp://admin:hunter2@web-1:2376",
+            "ftp://admin:hunter2@web-1",
+            "admin:hunter2@web-1",
+            "ssh://deploy:hunter2/#@web-1",
+        ] {
+            let error = find(&settings(&json!({})), &base(&[(name, at)]), false).unwrap_err();
+            let failure = error.failure("shop");
+            let text = format!("{failure:?} {failure} {:?}", failure.hints);
+            assert!(text.contains(":***@web-1"), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_context_is_read_with_its_certificates() {
     let home = tempfile::tempdir().unwrap();
     let id = context::id("prod");
@@ -159,6 +178,16 @@ fn a_context_is_read_with_its_certificates() {
         refusal.contains("the context prod") && refusal.contains("not encrypted"),
         "{refusal}"
     );
+    for skips in [false, true] {
+        let host = "ssh://deploy:hunter2@web-1";
+        write(&json!({"Host": host, "SkipTLSVerify": skips}));
+        let failure = asked(&[("DOCKER_CONTEXT", "prod")])
+            .unwrap_err()
+            .failure("shop");
+        let text = format!("{failure} {:?}", failure.hints);
+        assert!(text.contains("***") && !text.contains("hunter2"), "{text}");
+    }
+    write(&json!({"Host": "tcp://web-1:2376", "SkipTLSVerify": false}));
     let keys = home.path().join("contexts/tls").join(&id).join("docker");
     std::fs::create_dir_all(&keys).unwrap();
     std::fs::write(keys.join("ca.pem"), "x").unwrap();

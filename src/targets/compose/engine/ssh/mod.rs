@@ -7,8 +7,10 @@ mod piped;
 mod reach;
 mod session;
 
+pub(in crate::targets::compose) use known_hosts::unreadable;
+
 use super::address::variable;
-use super::error::{Unconnected, refused};
+use super::error::{Unconnected, usage};
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
 use keys::Keys;
@@ -98,7 +100,7 @@ impl Ssh {
             .or_else(|| variable(base, "USER"))
             .or_else(|| variable(base, "LOGNAME"));
         let Some(user) = user else {
-            return Err(refused(
+            return Err(usage(
                 format!("found no user in ssh://{host}, and neither USER nor LOGNAME is set"),
                 format!("write ssh://USER@{host}"),
             ));
@@ -110,8 +112,8 @@ impl Ssh {
             socket: socket.map(str::to_owned),
         };
         let sources = sources(settings, base);
-        let known = Known::of(&sources, host, place.port)
-            .map_err(|wrong| refused(wrong, "give lines as `ssh-keyscan HOST` prints them"))?;
+        let known = Known::of(&sources, counts(settings, base), host, place.port)
+            .map_err(|wrong| usage(wrong, "give lines as `ssh-keyscan HOST` prints them"))?;
         Ok(Self {
             place,
             known: Arc::new(known),
@@ -195,6 +197,25 @@ impl Ssh {
     }
 }
 
+/// Whether the inputs of an action are at hand: also those that were not given are variables then.
+fn is_action(base: &Base) -> bool {
+    let mut names = base.environment.keys();
+    variable(base, "GITHUB_ACTIONS") == Some("true") && names.any(|name| name.starts_with("INPUT_"))
+}
+
+/// Where a line about the host counts.
+fn counts(settings: &Settings, base: &Base) -> &'static str {
+    if !settings.ssh_known_hosts.is_empty() {
+        "the setting ssh-known-hosts"
+    } else if variable(base, KNOWN_HOSTS_INPUT).is_some() || is_action(base) {
+        "the input ssh-known-hosts"
+    } else if variable(base, "HOME").is_some() {
+        "~/.ssh/known_hosts"
+    } else {
+        "the setting ssh-known-hosts"
+    }
+}
+
 /// The lines that are given, else those of the input, else those of the usual files.
 fn sources(settings: &Settings, base: &Base) -> Vec<Source> {
     let given = |from: &str, text: String| {
@@ -226,4 +247,40 @@ fn sources(settings: &Settings, base: &Base) -> Vec<Source> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_line_is_asked_for_where_it_counts() {
+        #[track_caller]
+        fn check(lines: &[&str], variables: &[(&str, &str)], place: &str) {
+            let settings = json!({"project": "shop", "ssh-known-hosts": lines});
+            let variables = variables.iter();
+            let base = Base {
+                environment: variables
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                    .collect(),
+                ..Base::default()
+            };
+            let settings = serde_json::from_value(settings).unwrap();
+            assert_eq!(counts(&settings, &base), place);
+        }
+        let input = (KNOWN_HOSTS_INPUT, "web-1 ssh-ed25519 AAAA");
+        let home = ("HOME", "/root");
+        let step = ("GITHUB_ACTIONS", "true");
+        check(&["web-1 x"], &[input, home], "the setting ssh-known-hosts");
+        check(&[], &[input, home], "the input ssh-known-hosts");
+        check(
+            &[],
+            &[step, ("INPUT_VERB", "ready"), home],
+            "the input ssh-known-hosts",
+        );
+        check(&[], &[step, home], "~/.ssh/known_hosts");
+        check(&[], &[(KNOWN_HOSTS_INPUT, ""), home], "~/.ssh/known_hosts");
+        check(&[], &[], "the setting ssh-known-hosts");
+    }
 }

@@ -50,7 +50,7 @@ impl Handler for Checker {
         let PublicKeyOrCertificate::PublicKey { key, .. } = shown else {
             return Err(Trouble::Host(Unconnected::refused(
                 format!("{} shows a certificate as its host key", self.host),
-                "put its plain host key into the input ssh-known-hosts",
+                format!("put its plain host key into {}", self.known.place),
             )));
         };
         match self.known.judge(key) {
@@ -74,8 +74,9 @@ fn told(host: &str, key: &PublicKey, distrust: Distrust, known: &Known) -> Uncon
                 ),
                 format!(
                     "compare that fingerprint on the host itself (`ssh-keygen -lf /etc/ssh/ssh_host_{}_key.pub`); if it is the same, put \
-                     this line into the input ssh-known-hosts: {line}",
-                    kind(key)
+                     this line into {}: {line}",
+                    kind(key),
+                    known.place
                 ),
             )
         }
@@ -97,7 +98,8 @@ fn told(host: &str, key: &PublicKey, distrust: Distrust, known: &Known) -> Uncon
                 "of {host} only an authority is known ({at}), and certificates of hosts are not read: it shows {shown}"
             ),
             format!(
-                "put its plain host key into the input ssh-known-hosts: {}",
+                "put its plain host key into {}: {}",
+                known.place,
                 known.line(key)
             ),
         ),
@@ -192,8 +194,8 @@ fn broken_off(place: &Place, known: &Known, error: &russh::Error) -> Unconnected
                 known.looked.join(" and ")
             ),
             format!(
-                "put a line for it into the input ssh-known-hosts, from `ssh-keyscan {}` compared on the host itself",
-                place.host
+                "put a line for it into {}, from `ssh-keyscan {}` compared on the host itself",
+                known.place, place.host
             ),
         ),
         error => Unconnected::failed(format!(
@@ -263,7 +265,7 @@ async fn authenticate(
             return Ok(());
         }
     }
-    Err(not_let_in(place, &offered, &left_out))
+    Err(not_let_in(place, &offered, &left_out, keys.next))
 }
 
 /// SHA-1 is never used, also when a host knows nothing better: then the offer is refused.
@@ -288,7 +290,8 @@ fn taken(answer: &AuthResult, key: &PublicKey, from: &str, offered: &mut Offered
     }
 }
 
-fn not_let_in(place: &Place, offered: &Offered, left_out: &[String]) -> Unconnected {
+/// `none`: what to do when there was nothing to offer.
+fn not_let_in(place: &Place, offered: &Offered, left_out: &[String], none: &str) -> Unconnected {
     let (user, host) = (&place.user, &place.host);
     let besides = match left_out {
         [] => String::new(),
@@ -303,10 +306,7 @@ fn not_let_in(place: &Place, offered: &Offered, left_out: &[String]) -> Unconnec
         );
     }
     match &offered.line {
-        None => Unconnected::refused(
-            format!("found no ssh key for {user}@{host}{besides}"),
-            "give the input ssh-key: the text of a private key, from a secret",
-        ),
+        None => Unconnected::refused(format!("found no ssh key for {user}@{host}{besides}"), none),
         Some(line) => Unconnected::refused(
             format!(
                 "{host} does not let {user} in: offered {}{besides}",

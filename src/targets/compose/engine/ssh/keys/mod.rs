@@ -1,8 +1,9 @@
 //! The private keys that are offered to a host: where they come from, and reading them. No byte of a key or password reaches a message.
 
 use super::super::address::variable;
-use super::super::error::refused;
+use super::super::error::usage;
 use super::super::tls::mended;
+use super::is_action;
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
 use russh::keys::{self, PrivateKey, decode_secret_key};
@@ -35,6 +36,8 @@ pub(super) struct Keys {
     pub(super) agent: Option<PathBuf>,
     /// Keys that were found and cannot be offered, and why.
     pub(super) left_out: Vec<String>,
+    /// What to do when there is none.
+    pub(super) next: &'static str,
 }
 
 impl std::fmt::Debug for Keys {
@@ -59,6 +62,11 @@ pub(super) fn find(settings: &Settings, base: &Base) -> Result<Keys, TargetError
     }
     let mut keys = Keys {
         agent: variable(base, "SSH_AUTH_SOCK").map(PathBuf::from),
+        next: if is_action(base) {
+            "give the input ssh-key: the text of a private key, from a secret"
+        } else {
+            "put a private key into ~/.ssh/id_ed25519, add one to the ssh agent, or name its file in the setting ssh-key"
+        },
         ..Keys::default()
     };
     let password = password(settings, base)?;
@@ -86,6 +94,8 @@ pub(super) fn find(settings: &Settings, base: &Base) -> Result<Keys, TargetError
 #[derive(Debug, PartialEq, Eq)]
 enum Wrong {
     File(String),
+    /// One line without dashes, which can only be a path.
+    NoFile,
     Encrypted,
     Password,
     PublicKey,
@@ -96,6 +106,10 @@ impl Wrong {
     fn what(&self) -> String {
         match self {
             Self::File(why) => format!("it could not be read: {why}"),
+            Self::NoFile => {
+                "found one line without -----BEGIN, which is a path then, and there is no such file"
+                    .to_owned()
+            }
             Self::Encrypted => "it is encrypted, and no password is given".to_owned(),
             Self::Password => "it is encrypted, and the password does not fit".to_owned(),
             Self::PublicKey => "found a public key, expected the private one".to_owned(),
@@ -108,6 +122,9 @@ impl Wrong {
     fn refusal(&self, from: &str) -> TargetError {
         let next = match self {
             Self::File(_) => "give the path of a private key that this command may read",
+            Self::NoFile => {
+                "give the path of a private key from the directory of the repository on, or the whole text of one, with its line breaks"
+            }
             Self::Encrypted | Self::Password => {
                 "name the variable that holds its password: ssh-key-password-from; or make a key of its own for this, without one"
             }
@@ -116,7 +133,7 @@ impl Wrong {
                 "give the whole text of the file, from -----BEGIN to the end of -----END, with its line breaks"
             }
         };
-        refused(format!("{from}: {}", self.what()), next)
+        usage(format!("{from}: {}", self.what()), next)
     }
 }
 
@@ -131,7 +148,7 @@ fn given(settings: &Settings, base: &Base) -> Result<Option<(String, String)>, T
     };
     if let Some(name) = &settings.ssh_key_from {
         let Some(text) = variable(base, name) else {
-            return Err(refused(
+            return Err(usage(
                 format!(
                     "ssh-key-from: the variable {name} is not set, expected the text of a private key"
                 ),
@@ -146,12 +163,18 @@ fn given(settings: &Settings, base: &Base) -> Result<Option<(String, String)>, T
     let Some(input) = variable(base, INPUT) else {
         return Ok(None);
     };
+    let from = "the input ssh-key";
     let path = base.dir.join(input);
     // A key has lines, or at least dashes around it; a path has neither.
-    if !input.contains('\n') && !input.contains("-----") && path.is_file() {
-        return file(&path, "the input ssh-key");
+    let is_line = !input.contains('\n') && !input.contains("-----");
+    if is_line && path.is_file() {
+        return file(&path, from);
     }
-    Ok(Some((input.to_owned(), "the input ssh-key".to_owned())))
+    // What stands there may be a key all the same: it is not repeated.
+    if is_line && !is_public(input) {
+        return Err(Wrong::NoFile.refusal(from));
+    }
+    Ok(Some((input.to_owned(), from.to_owned())))
 }
 
 fn password(settings: &Settings, base: &Base) -> Result<Option<String>, TargetError> {
@@ -163,7 +186,7 @@ fn password(settings: &Settings, base: &Base) -> Result<Option<String>, TargetEr
         Some(value) if !value.is_empty() => {
             Ok(Some(value.trim_end_matches(['\r', '\n']).to_owned()))
         }
-        Some(_) | None => Err(refused(
+        Some(_) | None => Err(usage(
             format!("ssh-key-password-from: the variable {name} is not set, expected a password"),
             format!("set {name} in the environment of this command, from a secret"),
         )),
@@ -183,7 +206,7 @@ fn text_of(path: &Path) -> Result<String, Wrong> {
 
 fn read(text: &str, password: Option<&str>) -> Result<PrivateKey, Wrong> {
     let text = mended(text);
-    if !text.contains("-----BEGIN") && keys::PublicKey::from_openssh(text.trim()).is_ok() {
+    if !text.contains("-----BEGIN") && is_public(&text) {
         return Err(Wrong::PublicKey);
     }
     // What is said of the key is about its form: a key or password is in none of these messages.
@@ -195,6 +218,10 @@ fn read(text: &str, password: Option<&str>) -> Result<PrivateKey, Wrong> {
             (false, _) => Wrong::Unreadable(error.to_string()),
         }
     })
+}
+
+fn is_public(text: &str) -> bool {
+    keys::PublicKey::from_openssh(text.trim()).is_ok()
 }
 
 fn is_encrypted(text: &str) -> bool {

@@ -40,6 +40,8 @@ pub(super) struct Known {
     lines: Vec<Line>,
     /// Where was looked.
     pub(super) looked: Vec<String>,
+    /// Where a line has to be put to count, in words.
+    pub(super) place: String,
 }
 
 /// Why a key is not the one of the host.
@@ -67,7 +69,12 @@ impl Known {
     ///
     /// # Errors
     /// A line of a strict source that is none: where, and what was expected.
-    pub(super) fn of(sources: &[Source], host: &str, port: u16) -> Result<Self, String> {
+    pub(super) fn of(
+        sources: &[Source],
+        place: &str,
+        host: &str,
+        port: u16,
+    ) -> Result<Self, String> {
         let host = host.to_lowercase();
         let name = match port {
             22 => host,
@@ -77,6 +84,7 @@ impl Known {
             name,
             lines: Vec::new(),
             looked: Vec::new(),
+            place: place.to_owned(),
         };
         for source in sources {
             known.looked.push(source.from.clone());
@@ -137,6 +145,13 @@ impl Known {
     pub(super) fn line(&self, key: &PublicKey) -> String {
         format!("{} {}", self.name, bare(key))
     }
+}
+
+/// The first line of a text that nobody can read as one about a host.
+pub(in crate::targets::compose) fn unreadable(text: &str) -> Option<&str> {
+    let lines = text.lines().map(str::trim);
+    let mut lines = lines.filter(|text| !text.is_empty() && !text.starts_with('#'));
+    lines.find(|text| line(text, "", true).is_none())
 }
 
 /// A public key without its comment.

@@ -16,7 +16,7 @@ fn known(text: &str, host: &str, port: u16, is_strict: bool) -> Result<Known, St
         text: text.to_owned(),
         is_strict,
     };
-    Known::of(&[source], host, port)
+    Known::of(&[source], "~/.ssh/known_hosts", host, port)
 }
 
 /// Whether a line trusts the key for a host.
@@ -110,4 +110,17 @@ fn lines_that_cannot_be_read_are_refused_only_where_they_were_given_for_this() {
         wrong.contains("known_hosts, line 1") && wrong.contains("ssh-ed25519 AAAA"),
         "{wrong}"
     );
+}
+
+#[test]
+fn a_text_without_lines_about_hosts_is_told_by_its_first_line() {
+    let check = |text: &str, wanted: Option<&str>| assert_eq!(unreadable(text), wanted);
+    check("", None);
+    check(ED, None);
+    check(&format!("# ours\n\nweb-1 {ED}\n  {ED} me@here"), None);
+    check(
+        &format!("{ED}\nweb-1 ssh-ed25519\nx"),
+        Some("web-1 ssh-ed25519"),
+    );
+    check("SHA256:AAAA", Some("SHA256:AAAA"));
 }
