@@ -83,6 +83,30 @@ fn judgment_is_pure() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What libc looks up in a static binary loads modules of another libc: names are looked up in `net` alone.
+#[test]
+fn names_of_hosts_are_looked_up_in_one_place() {
+    let forbidden = [
+        "TcpStream::connect",
+        "lookup_host",
+        "ToSocketAddrs",
+        "to_socket_addrs",
+        "HttpConnector::new()",
+        "GaiResolver",
+    ];
+    let mut faults = Vec::new();
+    for module in FLOORS.iter().copied().flatten().filter(|it| **it != "net") {
+        for (path, text) in sources(module) {
+            for (number, line) in code(&text) {
+                for word in forbidden.iter().filter(|word| line.contains(**word)) {
+                    faults.push(format!("{}:{number}: mentions {word}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn proofs_are_made_in_one_place_each() {
     let mut faults = Vec::new();

@@ -2,6 +2,7 @@
 //! it is; the ssh server is the real one.
 
 mod asked;
+mod command;
 mod double;
 mod ssh;
 mod ssh_auth;

@@ -4,6 +4,7 @@ use super::address::{self, Address, Way};
 use super::error::Unconnected;
 use super::ssh::Ssh;
 use super::tls;
+use crate::net::Names;
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
 use http::Uri;
@@ -21,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tower_service::Service;
 
-/// Longest wait for a TCP connection, over all addresses of a name.
+/// Longest wait for a TCP connection, with looking the name up, over all of its addresses.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// What carries the bytes of a connection.
@@ -50,6 +51,7 @@ pub(super) struct Dial {
     at: Arc<str>,
     from: Arc<str>,
     door: Arc<Door>,
+    names: Arc<Names>,
 }
 
 impl Dial {
@@ -87,6 +89,7 @@ impl Dial {
             at: at.into(),
             from: from.into(),
             door: Arc::new(door),
+            names: Arc::default(),
         })
     }
 
@@ -111,15 +114,16 @@ impl Service<Uri> for Dial {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let door = Arc::clone(&self.door);
+        let names = Arc::clone(&self.names);
         Box::pin(async move {
             let bytes: Box<dyn Bytes> = match door.as_ref() {
                 Door::Unix(path) => Box::new(unix(path).await?),
-                Door::Plain { host, port } => Box::new(tcp(host, *port).await?),
+                Door::Plain { host, port } => Box::new(tcp(&names, host, *port).await?),
                 Door::Tls { host, port, config } => {
-                    let tcp = tcp(host, *port).await?;
+                    let tcp = tcp(&names, host, *port).await?;
                     Box::new(tls::connect(tcp, host, Arc::clone(config)).await?)
                 }
-                Door::Ssh(ssh) => Box::new(ssh.connect().await?),
+                Door::Ssh(ssh) => Box::new(ssh.connect(&names).await?),
             };
             Ok(Carried(TokioIo::new(bytes)))
         })
@@ -146,19 +150,9 @@ async fn unix(path: &Path) -> Result<UnixStream, Unconnected> {
 }
 
 /// A TCP connection.
-pub(super) async fn tcp(host: &str, port: u16) -> Result<TcpStream, Unconnected> {
-    let connecting = TcpStream::connect((host, port));
-    let stream = match tokio::time::timeout(CONNECT_MAX, connecting).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            let what = format!("could not connect to {host}, port {port}: {error}");
-            return Err(Unconnected::failed(what));
-        }
-        Err(_elapsed) => {
-            let what = format!("no connection to {host}, port {port} within {CONNECT_MAX:?}");
-            return Err(Unconnected::failed(what));
-        }
-    };
+pub(super) async fn tcp(names: &Names, host: &str, port: u16) -> Result<TcpStream, Unconnected> {
+    let connecting = names.connect(host, port, CONNECT_MAX);
+    let stream = connecting.await.map_err(Unconnected::failed)?;
     // Err: it only gets slower.
     drop(stream.set_nodelay(true));
     Ok(stream)

@@ -11,6 +11,7 @@ pub(in crate::targets::compose) use known_hosts::unreadable;
 
 use super::address::variable;
 use super::error::{Unconnected, usage};
+use crate::net::Names;
 use crate::targets::compose::settings::Settings;
 use crate::targets::{Base, TargetError};
 use keys::Keys;
@@ -123,10 +124,10 @@ impl Ssh {
     }
 
     /// A new connection to the engine.
-    pub(super) async fn connect(&self) -> Result<Piped, Unconnected> {
+    pub(super) async fn connect(&self, names: &Names) -> Result<Piped, Unconnected> {
         // One at a time: the first finds out what carries the others.
         let mut state = self.state.lock().await;
-        let session = self.session(&mut state).await?;
+        let session = self.session(names, &mut state).await?;
         let opening = reach::open(
             &session.handle,
             &session.channels,
@@ -147,7 +148,7 @@ impl Ssh {
             Reached::Full => {
                 let open = session.channels.load(Ordering::SeqCst);
                 session.channels_max.store(open, Ordering::SeqCst);
-                let session = self.session(&mut state).await?;
+                let session = self.session(names, &mut state).await?;
                 let opening = reach::open(
                     &session.handle,
                     &session.channels,
@@ -167,7 +168,7 @@ impl Ssh {
     }
 
     /// A session with room for a channel: one that is there, else a new one.
-    async fn session(&self, state: &mut State) -> Result<Session, Unconnected> {
+    async fn session(&self, names: &Names, state: &mut State) -> Result<Session, Unconnected> {
         state.sessions.retain(|session| !session.handle.is_closed());
         let has_room = |session: &&Session| {
             let max = session.channels_max.load(Ordering::SeqCst);
@@ -179,7 +180,7 @@ impl Ssh {
         if SESSIONS_MAX <= state.sessions.len() {
             return Err(self.is_full());
         }
-        let handle = session::open(&self.place, &self.known, &self.keys).await?;
+        let handle = session::open(names, &self.place, &self.known, &self.keys).await?;
         let session = Session {
             handle: Arc::new(handle),
             channels: Arc::default(),

@@ -6,6 +6,7 @@ use super::super::error::Unconnected;
 use super::Place;
 use super::keys::{Key, Keys};
 use super::known_hosts::{Distrust, Known, bare, fingerprint};
+use crate::net::Names;
 use russh::client::{self, AuthResult, Config, Handle, Handler};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
@@ -118,11 +119,12 @@ fn kind(key: &PublicKey) -> &'static str {
 
 /// An authenticated session.
 pub(super) async fn open(
+    names: &Names,
     place: &Place,
     known: &Arc<Known>,
     keys: &Keys,
 ) -> Result<Handle<Checker>, Unconnected> {
-    let tcp = dial::tcp(&place.host, place.port).await?;
+    let tcp = dial::tcp(names, &place.host, place.port).await?;
     let checker = Checker {
         known: Arc::clone(known),
         host: place.host.clone(),

@@ -1,5 +1,9 @@
-//! How connections are made: TLS roots, a CA of the user's own, proxies. One place, one TLS provider (aws-lc-rs).
+//! How connections are made: names, TLS roots, a CA of the user's own, proxies. One place, one TLS provider (aws-lc-rs).
 //! What is asked over them, and what an answer means, does not belong here.
+
+mod names;
+
+pub use names::Names;
 
 use anyhow::Context as _;
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
