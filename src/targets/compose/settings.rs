@@ -79,7 +79,8 @@ pub struct Settings {
     /// How long a container may take to stop before it is killed, 0s to 1h. Default: its own grace, or 10s.
     #[serde(default)]
     pub stop_grace: Option<Time>,
-    /// Longest wait until a new container is healthy by its HEALTHCHECK, 1s to 1h.
+    /// Wait until a new container is healthy by its HEALTHCHECK, 1s to 1h. A HEALTHCHECK that takes longer by its own settings (start
+    /// period + interval × (retries + 1) + timeout) gets that, up to 1h.
     #[serde(default = "healthy_deadline")]
     pub healthy_deadline: Time,
     /// How long a container without a HEALTHCHECK must run, and not restart, before the old one is removed, 1s to 10m.
