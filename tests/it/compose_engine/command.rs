@@ -85,14 +85,12 @@ fn looking_up_the_host_of_an_engine_loads_no_library() {
     listener.set_nonblocking(true).unwrap();
     // It has found the address once it is connected, and waits for a greeting then.
     let _connected = loop {
-        match listener.accept() {
-            Ok(connected) => break connected,
-            Err(_) => {
-                let ended = child.0.try_wait().unwrap();
-                assert!(ended.is_none(), "it ended without a connection: {ended:?}");
-                std::thread::sleep(std::time::Duration::from_millis(20));
-            }
+        if let Ok(connected) = listener.accept() {
+            break connected;
         }
+        let ended = child.0.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended without a connection: {ended:?}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
     };
     let maps = fs::read_to_string(format!("/proc/{}/maps", child.0.id())).unwrap();
     assert!(maps.contains("lastgood"), "{maps}");
