@@ -8,7 +8,7 @@ use crate::model::state::Revision;
 use crate::targets::TargetError;
 
 /// Lets go of all but the newest `keep` images of each service that were kept because no registry has them; never of what runs, nor of
-/// `keep`.
+/// `keep`. What runs was just judged good, and is the newest from now on: it may have been put back, and be the oldest by its first day.
 pub(super) async fn retire(
     compose: &Compose,
     keep: &[Revision],
@@ -17,11 +17,24 @@ pub(super) async fn retire(
         return Ok(Vec::new());
     };
     let engine = compose.engine().await?;
-    let kept = keep::kept(engine, project).await?;
+    let mut kept = keep::kept(engine, project).await?;
     if kept.is_empty() {
         return Ok(Vec::new());
     }
     let look = observe::look(compose, engine).await?;
+    let older = kept
+        .values()
+        .flat_map(|of_service| of_service.iter().skip(1));
+    let mut is_renewed = false;
+    for one in older.filter(|one| compose.has_service(one.service())) {
+        if let Some(image) = look.images.get(one.id()) {
+            keep::renew(engine, project, one, &image.raw).await?;
+            is_renewed = true;
+        }
+    }
+    if is_renewed {
+        kept = keep::kept(engine, project).await?;
+    }
     let in_use = look.images.keys().cloned().map(Revision);
     let never: Vec<Revision> = keep.iter().cloned().chain(in_use).collect();
     let mut gone = Vec::new();

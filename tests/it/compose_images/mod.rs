@@ -2,6 +2,7 @@
 //! changed by any of it.
 
 mod bed;
+mod kept;
 
 use crate::compose_bed::{Told, facts, release};
 use bed::Bed;

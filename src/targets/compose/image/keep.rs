@@ -8,7 +8,8 @@ use crate::model::state::{Revision, Slot};
 use crate::targets::TargetError;
 use crate::targets::compose::engine::{Engine, EngineError};
 use bollard::query_parameters::{
-    ListContainersOptions, RemoveContainerOptions, RemoveImageOptions, TagImageOptions,
+    ListContainersOptions, RemoveContainerOptions, RemoveImageOptions, RenameContainerOptions,
+    TagImageOptions,
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -24,7 +25,7 @@ const SHORT: usize = 12;
 /// Digits of a hash that tell pairs of names apart.
 const HASH: usize = 8;
 
-/// Keeps the images of those pins that are in no registry. Again = no harm.
+/// Keeps the image of a pin that is in no registry. Again: it counts as the newest from then on.
 ///
 /// # Errors
 /// An image is not there any more, or the engine refuses.
@@ -61,20 +62,69 @@ pub(in crate::targets::compose) async fn keep(
     tagged
         .await
         .map_err(|error| EngineError::from(error).changing(&of))?;
-    let name = container(project, &slot.0, &pin.revision);
-    let body = body(&raw, id, project, &slot.0);
-    match engine
-        .post(&format!("/containers/create?name={name}"), &body)
-        .await
-    {
-        Ok(_) => (),
-        Err(error) if error.is_conflict() => same(engine, &name, id, &of).await?,
-        Err(error) => return Err(error.changing(&of)),
-    }
+    hold(engine, (project, &slot.0), id, &raw, &of).await?;
     Ok(Some(format!(
         "image {} of {slot} as {repository}:{tag}",
         pin.revision.short()
     )))
+}
+
+/// Keeps what is kept already as the newest: it was seen to be good again.
+pub(in crate::targets::compose) async fn renew(
+    engine: &Engine,
+    project: &str,
+    kept: &Kept,
+    image: &Value,
+) -> Result<(), TargetError> {
+    let of = format!("keeping an image of {} for longer", kept.service);
+    hold(engine, (project, &kept.service), &kept.id, image, &of).await
+}
+
+/// A container that holds the image. One that is there already is made anew, because the time at which it was made tells when the image was
+/// last proven good; the new one is there before the old one goes.
+async fn hold(
+    engine: &Engine,
+    (project, service): (&str, &str),
+    id: &str,
+    image: &Value,
+    of: &str,
+) -> Result<(), TargetError> {
+    let name = container(project, service, &Revision(id.to_owned()));
+    let body = body(image, id, project, service);
+    let create = async |name: &str| {
+        let path = format!("/containers/create?name={name}");
+        engine.post(&path, &body).await
+    };
+    match create(&name).await {
+        Ok(_) => return Ok(()),
+        Err(error) if error.is_conflict() => same(engine, &name, id, of).await?,
+        Err(error) => return Err(error.changing(of)),
+    }
+    let next = format!("{name}-next");
+    let made = match create(&next).await {
+        // Of one who was killed between this and the renaming.
+        Err(error) if error.is_conflict() => {
+            same(engine, &next, id, of).await?;
+            remove(engine, &next, of).await?;
+            create(&next).await
+        }
+        made => made,
+    };
+    made.map_err(|error| error.changing(of))?;
+    remove(engine, &name, of).await?;
+    let options = RenameContainerOptions { name };
+    let renamed = engine.api().rename_container(&next, options).await;
+    renamed.map_err(|error| EngineError::from(error).changing(of))
+}
+
+/// Removes a container that keeps an image. It never ran: volumes of its own are empty.
+async fn remove(engine: &Engine, container: &str, of: &str) -> Result<(), TargetError> {
+    let options = RemoveContainerOptions {
+        v: true,
+        ..RemoveContainerOptions::default()
+    };
+    let removed = engine.api().remove_container(container, Some(options));
+    settled(removed.await, of)
 }
 
 /// The name is taken: by what was kept before, or by somebody else.
@@ -126,7 +176,8 @@ fn body(image: &Value, id: &str, project: &str, service: &str) -> Value {
 /// What is kept of one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::targets::compose) struct Kept {
-    container: String,
+    /// One; two where one who made it anew was killed.
+    containers: Vec<String>,
     service: String,
     id: String,
     created: i64,
@@ -136,6 +187,11 @@ impl Kept {
     /// The service that it was kept for.
     pub(in crate::targets::compose) fn service(&self) -> &str {
         &self.service
+    }
+
+    /// The id of the image.
+    pub(in crate::targets::compose) fn id(&self) -> &str {
+        &self.id
     }
 }
 
@@ -157,12 +213,20 @@ pub(in crate::targets::compose) async fn kept(
         let labels = one.labels.unwrap_or_default();
         let label = |name: &str| labels.get(name).cloned();
         if let (Some(container), Some(service), Some(id)) = (one.id, label(SERVICE), label(KEEPS)) {
-            kept.entry(service.clone()).or_default().push(Kept {
-                container,
-                service,
-                id,
-                created: one.created.unwrap_or_default(),
-            });
+            let created = one.created.unwrap_or_default();
+            let of_service = kept.entry(service.clone()).or_default();
+            match of_service.iter_mut().find(|known| known.id == id) {
+                Some(known) => {
+                    known.containers.push(container);
+                    known.created = known.created.max(created);
+                }
+                None => of_service.push(Kept {
+                    containers: vec![container],
+                    service,
+                    id,
+                    created,
+                }),
+            }
         }
     }
     for of_service in kept.values_mut() {
@@ -192,16 +256,9 @@ pub(in crate::targets::compose) async fn let_go(
     kept: &Kept,
 ) -> Result<String, TargetError> {
     let of = format!("letting go of a kept image of {}", kept.service);
-    // It never ran: volumes of its own are empty.
-    let options = RemoveContainerOptions {
-        v: true,
-        ..RemoveContainerOptions::default()
-    };
-    let removed = engine
-        .api()
-        .remove_container(&kept.container, Some(options))
-        .await;
-    settled(removed, &of)?;
+    for container in &kept.containers {
+        remove(engine, container, &of).await?;
+    }
     let tag = kept.id.replace(':', "-");
     let name = format!("{}:{tag}", repository(project, &kept.service));
     let removed = engine
@@ -256,7 +313,7 @@ mod tests {
 
     fn kept(service: &str, digit: char, created: i64) -> Kept {
         Kept {
-            container: format!("{service}-{digit}"),
+            containers: vec![format!("{service}-{digit}")],
             service: service.to_owned(),
             id: format!("sha256:{}", digit.to_string().repeat(64)),
             created,
@@ -278,7 +335,7 @@ mod tests {
         let never = [Revision(format!("sha256:{}", "a".repeat(64)))];
         let gone: Vec<String> = surplus(&all, 2, &never)
             .into_iter()
-            .map(|kept| kept.container)
+            .flat_map(|kept| kept.containers)
             .collect();
         assert_eq!(gone, ["web-b"]);
         assert_eq!(surplus(&all, 0, &[]).len(), 5);
