@@ -7,22 +7,27 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::report::history;
 use crate::targets::{Claim, Target, TargetError};
 use anyhow::Context as _;
-use jiff::{SignedDuration, Timestamp};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 /// A lease that is not renewed for this long is over.
-const LENGTH: SignedDuration = SignedDuration::from_secs(60);
+const LENGTH: Duration = Duration::from_mins(1);
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
 /// The same for a lease inside a target: a killed runner's successor has no other way to know that it is dead.
 const LENGTH_INSIDE: Duration = Duration::from_secs(30);
+/// How soon it is tried again when that failed.
+const RETRY: Duration = Duration::from_secs(5);
 /// How often it is looked whether a held lease was given back.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -41,13 +46,41 @@ struct Written {
 #[derive(Debug)]
 pub(super) struct Leases {
     held: Vec<Held>,
-    /// Targets, by index, whose lease lies in the target itself.
-    inside: Vec<usize>,
+    /// Those that lie in the targets themselves.
+    inside: Vec<Inside>,
 }
 
 #[derive(Debug)]
 struct Held {
     file: File,
+    /// The kernel keeps others out, for as long as we live.
+    is_locked: bool,
+    renewed: Renewed,
+}
+
+#[derive(Debug)]
+struct Inside {
+    /// Which target.
+    index: usize,
+    renewed: Renewed,
+}
+
+/// When a lease was last written for certain: just before that was asked for.
+#[derive(Debug)]
+struct Renewed(Mutex<Instant>);
+
+impl Renewed {
+    const fn new(at: Instant) -> Self {
+        Self(Mutex::new(at))
+    }
+
+    fn at(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, at: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
 }
 
 impl Drop for Held {
@@ -90,8 +123,11 @@ impl Leases {
                 lost = leases.renew(operation) => Err(lost),
             };
             match taken {
-                Ok(true) => leases.inside.push(index),
-                Ok(false) => (),
+                Ok(Some(at)) => leases.inside.push(Inside {
+                    index,
+                    renewed: Renewed::new(at),
+                }),
+                Ok(None) => (),
                 Err(failure) => {
                     leases.release(operation).await;
                     return Err(failure);
@@ -115,36 +151,88 @@ impl Leases {
     /// Gives back what lies in the targets; files go when this is dropped.
     pub(super) async fn release(&self, operation: &Operation) {
         let claim = claim(operation);
-        for target in self.inside(operation) {
+        for (target, _) in self.inside(operation) {
             target.release(&claim).await;
         }
     }
 
-    fn inside<'a>(&'a self, operation: &'a Operation) -> impl Iterator<Item = &'a dyn Target> {
-        self.inside
-            .iter()
-            .filter_map(|index| operation.targets.get(*index))
-            .map(AsRef::as_ref)
+    fn inside<'a>(
+        &'a self,
+        operation: &'a Operation,
+    ) -> impl Iterator<Item = (&'a dyn Target, &'a Renewed)> {
+        self.inside.iter().filter_map(|inside| {
+            let target = operation.targets.get(inside.index)?;
+            Some((target.as_ref(), &inside.renewed))
+        })
     }
 
-    /// Renews until dropped; run beside the work. It ends only when somebody else has the lease: then nothing more may be done.
+    /// Renews until dropped; run beside the work. It ends only when somebody else has a lease, or may have it because it could not be
+    /// renewed for as long as it lasts: then nothing more may be done.
     pub(super) async fn renew(&self, operation: &Operation) -> Failure {
-        loop {
-            sleep(RENEWAL).await;
-            for held in &self.held {
-                if let Err(error) = write(operation, &held.file) {
-                    operation.warn(format!("could not renew the lease: {error:#}"));
-                }
-            }
-            let claim = claim(operation);
-            for target in self.inside(operation) {
-                match target.lease(&claim).await {
-                    Ok(_) => (),
-                    Err(TargetError::Held { what }) => return lost(&what),
-                    Err(error) => operation.warn(format!("could not renew the lease: {error}")),
-                }
-            }
+        // Each by itself: one that does not answer is no reason to lose the others.
+        let mut files: FuturesUnordered<_> = self
+            .held
+            .iter()
+            .map(|held| renew_file(operation, held))
+            .collect();
+        let mut inside: FuturesUnordered<_> = self
+            .inside(operation)
+            .map(|(target, renewed)| renew_inside(operation, target, renewed))
+            .collect();
+        tokio::select! {
+            Some(lost) = files.next() => lost,
+            Some(lost) = inside.next() => lost,
+            else => std::future::pending().await,
         }
+    }
+}
+
+async fn renew_file(operation: &Operation, held: &Held) -> Failure {
+    loop {
+        sleep(RENEWAL).await;
+        let Err(error) = write(operation, &held.file) else {
+            held.renewed.set(Instant::now());
+            continue;
+        };
+        let text = format!("could not renew the lease: {error:#}");
+        if !held.is_locked && LENGTH <= held.renewed.at().elapsed() {
+            return outlasted(&text, LENGTH);
+        }
+        operation.warn(text);
+    }
+}
+
+async fn renew_inside(operation: &Operation, target: &dyn Target, renewed: &Renewed) -> Failure {
+    let mut next = renewed.at() + RENEWAL;
+    let mut trouble: Option<String> = None;
+    loop {
+        sleep_until(next).await;
+        let over = renewed.at() + LENGTH_INSIDE;
+        let asked = Instant::now();
+        if let Some(trouble) = trouble.as_ref().filter(|_| over <= asked) {
+            return outlasted(trouble, LENGTH_INSIDE);
+        }
+        let claim = claim(operation);
+        // Whoever could not ask before it was over (a machine that slept) asks once all the same.
+        let until = over.max(asked + RETRY);
+        let why = match timeout_at(until, target.lease(&claim)).await {
+            Ok(Ok(true)) => {
+                renewed.set(asked);
+                trouble = None;
+                next = asked + RENEWAL;
+                continue;
+            }
+            Ok(Ok(false)) => "the target takes none any more".to_owned(),
+            Ok(Err(TargetError::Held { what })) => return lost(&what),
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => "found no answer".to_owned(),
+        };
+        let what = format!("could not renew the lease of {}: {why}", target.name());
+        next = until.min(Instant::now() + RETRY);
+        if Instant::now() < over {
+            operation.warn(what.clone());
+        }
+        trouble = Some(what);
     }
 }
 
@@ -157,15 +245,18 @@ fn take_one(operation: &Operation, path: &Path) -> Result<Held, Failure> {
         .open(path);
     let mut file =
         opened.with_context(|| format!("could not open the lease {}", path.display()))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => (),
+    let is_locked = match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => true,
         Err(Errno::WOULDBLOCK) => return Err(held_by_another(path, read(&mut file).as_ref())),
         // A filesystem without locks: what is written in the lease still keeps others out until it expires.
-        Err(error) => operation.warn(format!(
-            "the lease {} cannot be locked: {error}",
-            path.display()
-        )),
-    }
+        Err(error) => {
+            operation.warn(format!(
+                "the lease {} cannot be locked: {error}",
+                path.display()
+            ));
+            false
+        }
+    };
     if let Some(written) = read(&mut file)
         && operation.now() < written.expires_at
         && written.host != host(operation)
@@ -174,7 +265,11 @@ fn take_one(operation: &Operation, path: &Path) -> Result<Held, Failure> {
     }
     write(operation, &file)
         .with_context(|| format!("could not write the lease {}", path.display()))?;
-    Ok(Held { file })
+    Ok(Held {
+        file,
+        is_locked,
+        renewed: Renewed::new(Instant::now()),
+    })
 }
 
 fn held_by_another(path: &Path, written: Option<&Written>) -> Failure {
@@ -209,11 +304,27 @@ fn lost(what: &str) -> Failure {
     .hint("let that operation end, then run the same command again: it observes first")
 }
 
-/// Takes the lease that lies in a target. One that is held is waited for as long as a dead holder's would last.
-async fn take_inside(operation: &Operation, target: &dyn Target) -> Result<bool, Failure> {
+/// It could not be renewed for as long as it lasts: whoever waits for it may have it by now.
+fn outlasted(what: &str, length: Duration) -> Failure {
+    Failure::msg(
+        Outcome::Incomplete,
+        format!(
+            "stopped in the middle: the lease is over after {} s without a renewal, and another operation may have it: {what}",
+            length.as_secs()
+        ),
+    )
+    .hint("run the same command again when the target answers: it observes first")
+}
+
+/// Takes the lease that lies in a target, and answers when that was asked for; `None`: it has none. One that is held is waited for as long as a dead holder's would last.
+async fn take_inside(
+    operation: &Operation,
+    target: &dyn Target,
+) -> Result<Option<Instant>, Failure> {
     let asked = Instant::now();
     let mut is_told = false;
     loop {
+        let at = Instant::now();
         match target.lease(&claim(operation)).await {
             // The last look comes when a dead holder's lease is over for certain.
             Err(TargetError::Held { what }) if asked.elapsed() <= LENGTH_INSIDE => {
@@ -229,7 +340,10 @@ async fn take_inside(operation: &Operation, target: &dyn Target) -> Result<bool,
                 }
                 operation.may_go_on()?;
             }
-            taken => return taken.map_err(|error| error.failure(target.name())),
+            taken => {
+                let taken = taken.map_err(|error| error.failure(target.name()))?;
+                return Ok(taken.then_some(at));
+            }
         }
     }
 }

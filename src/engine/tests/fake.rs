@@ -43,6 +43,8 @@ pub(super) struct World {
     /// For so many questions its lease is held by another. `None`: it has no lease of its own.
     pub(super) lease_held_for: Option<u32>,
     pub(super) claims: Vec<Claim>,
+    /// What a question about the lease comes to once it was taken.
+    pub(super) renewals: Renewals,
     /// The answer to a forward, in order; the last one stays.
     pub(super) forwards: VecDeque<Option<SocketAddr>>,
     /// What becomes of each question, in order; the last one stays. Empty: it refuses.
@@ -75,6 +77,17 @@ pub(super) enum Reply {
     NoSuchMethod,
     /// It could not be found out whether it can be asked.
     Unreachable,
+}
+
+/// How a lease that was taken is renewed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Renewals {
+    #[default]
+    Well,
+    /// So many fail, then all is well.
+    FailFor(u32),
+    /// The target does not even refuse.
+    Silent,
 }
 
 /// What a watch comes to.
@@ -120,6 +133,14 @@ impl Fake {
 
     pub(super) fn asked(&self) -> Vec<String> {
         self.world().asked.clone()
+    }
+
+    /// Whether its lease was taken before.
+    fn renews(&self) -> bool {
+        self.world()
+            .asked
+            .iter()
+            .any(|asked| asked == "lease taken")
     }
 
     fn note(&self, asked: impl Into<String>) {
@@ -328,6 +349,17 @@ impl Target for Fake {
     }
 
     async fn lease(&self, claim: &Claim) -> Result<bool, TargetError> {
+        if self.renews() {
+            let renewals = self.world().renewals;
+            match renewals {
+                Renewals::Well | Renewals::FailFor(0) => (),
+                Renewals::FailFor(more) => {
+                    self.world().renewals = Renewals::FailFor(more - 1);
+                    return Err(breaks_as(Break::Unreachable, &Slot("the lease".to_owned())));
+                }
+                Renewals::Silent => std::future::pending().await,
+            }
+        }
         let mut world = self.world();
         world.claims.push(claim.clone());
         let Some(held_for) = &mut world.lease_held_for else {

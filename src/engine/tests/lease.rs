@@ -1,6 +1,6 @@
 //! Leases that lie in a target, and the file that comes before them.
 
-use super::fake::{Fake, World};
+use super::fake::{Fake, Renewals, World};
 use super::{has, operation, operation_in, told};
 use crate::engine::lease::Leases;
 use crate::engine::operation::Operation;
@@ -121,4 +121,49 @@ async fn the_ones_taken_are_kept_alive_while_another_is_waited_for_and_given_bac
     assert!((3..=4).contains(&taken), "{asked:?}");
     assert_eq!(asked.last().unwrap(), "lease given back");
     has(&operation, "waiting for it");
+}
+
+/// How long the work may go on, and what ends it then.
+async fn lost_after(fakes: &[&Fake]) -> (u64, String, Operation, tempfile::TempDir) {
+    let (operation, dir) = operation(fakes, |_| ());
+    let leases = Leases::take(&operation).await.unwrap();
+    let began = Instant::now();
+    let lost = leases.renew(&operation).await;
+    assert_eq!(lost.kind, Outcome::Incomplete);
+    (began.elapsed().as_secs(), lost.to_string(), operation, dir)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_be_renewed_is_lost_when_it_is_over() {
+    let fake = leased("fake", 0).with(|world| world.renewals = Renewals::FailFor(u32::MAX));
+    let (after, lost, operation, _dir) = lost_after(&[&fake]).await;
+    assert_eq!(after, 30);
+    assert!(lost.contains("the lease is over after 30 s"), "{lost}");
+    has(
+        &operation,
+        "warned could not renew the lease of fake: the lease did not answer",
+    );
+}
+
+/// Nor is the one beside it renewed late by it.
+#[tokio::test(start_paused = true)]
+async fn one_that_is_not_answered_about_is_lost_when_it_is_over() {
+    let silent = leased("silent", 0).with(|world| world.renewals = Renewals::Silent);
+    let well = leased("well", 0);
+    let (after, lost, _operation, _dir) = lost_after(&[&silent, &well]).await;
+    assert_eq!(after, 30);
+    assert!(lost.contains("silent: found no answer"), "{lost}");
+    let taken = well.asked().len();
+    assert!((3..=4).contains(&taken), "{taken}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_renewed_at_last_is_kept() {
+    let fake = leased("fake", 0).with(|world| world.renewals = Renewals::FailFor(3));
+    let (operation, _dir) = operation(&[&fake], |_| ());
+    let leases = Leases::take(&operation).await.unwrap();
+    let minutes = Duration::from_mins(5);
+    let renewed = tokio::time::timeout(minutes, leases.renew(&operation)).await;
+    assert!(renewed.is_err(), "lost");
+    assert!(20 < fake.asked().len());
 }
