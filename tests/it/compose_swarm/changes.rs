@@ -180,6 +180,13 @@ pub(super) async fn a_tag_is_proven_by_what_runs_here(swarm: &Swarm, images: &Im
     let error = idle.record().await.unwrap_err();
     assert!(error.to_string().contains("without a digest"), "{error}");
 }
+    // Nor is it in place already because its tag stands for what is wanted.
+    assert_eq!(held(&*idle).await.revision, Some(Revision(tagged)));
+    let told = Told::default();
+    assert_eq!(bring(&*idle, &v2.digest, &told).await.unwrap(), 1);
+    told.says("without a digest");
+    is(&held(&*idle).await, v2, Phase::Running);
+}
 
 /// One that ends by itself is no service that could be put back.
 pub(super) async fn jobs_are_no_part_of_it(swarm: &Swarm, images: &Images) {

@@ -1,5 +1,5 @@
-//! Which digest a service runs: by its spec where that names one, else by the container of a task on this node, else by what the
-//! registry has under the tag now, which proves nothing and is said.
+//! Which digest a service runs: by its spec where that names one, else by the container of a task on this node, else by no digest at
+//! all: what the registry has under the tag now proves nothing.
 
 use super::service::Service;
 use super::stack;
@@ -8,7 +8,6 @@ use crate::model::state::Revision;
 use crate::targets::TargetError;
 use crate::targets::compose::Compose;
 use crate::targets::compose::engine::{Engine, EngineError};
-use crate::targets::compose::image::credentials;
 use crate::targets::registry::Reference;
 use serde_json::Value;
 
@@ -35,23 +34,13 @@ pub(super) async fn of(compose: &Compose, service: &Service) -> Result<Found, Ta
             unproven: None,
         });
     }
-    let login = credentials::of(compose, image)?;
-    let asked = engine.api().inspect_registry_image(image, login).await;
-    let digest = asked.ok().and_then(|said| said.descriptor.digest);
-    Ok(match digest {
-        Some(digest) => Found {
-            revision: Revision(digest),
-            unproven: Some(format!(
-                "it asks for {image} without a digest, and no task of it runs on this node: what the registry has under that tag now may be newer than what runs"
-            )),
-        },
-        // Equal to no revision that is ever wanted, so a plan gives it one.
-        None => Found {
-            revision: Revision(image.clone()),
-            unproven: Some(format!(
-                "it asks for {image} without a digest, no task of it runs on this node, and the registry does not say what that tag is"
-            )),
-        },
+    // What its tag stands for now may be another image than what runs. So it is called by its name, which equals no revision that is ever
+    // wanted: a plan gives it one.
+    Ok(Found {
+        revision: Revision(image.clone()),
+        unproven: Some(format!(
+            "it asks for {image} without a digest, and no task of it runs on this node, so that nobody can say which image it runs"
+        )),
     })
 }
 
