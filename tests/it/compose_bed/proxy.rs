@@ -1,4 +1,4 @@
-//! What lies between the product and an engine, and has a bad moment: at one call that changes something it refuses, or cuts the connection
+//! What lies between the product and an engine, and has a bad moment: at one call that changes something it refuses, or has no leader afterwards, or cuts the connection
 //! before or after the engine has heard of it, or says so to whoever then kills the caller; or it cuts every stream of events.
 
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ pub enum Mischief {
     StopBefore,
     /// The same, after the engine has done it.
     StopAfter,
+    /// The engine does it, and then answers the next questions as a manager of a swarm does while none leads.
+    Election,
     /// Calls are carried; every stream of events ends as soon as it is open.
     NoEvents,
 }
@@ -41,6 +43,7 @@ struct Shared {
     mischief: Mischief,
     calls: AtomicUsize,
     cut: AtomicUsize,
+    unanswered: AtomicUsize,
     reached: Notify,
 }
 
@@ -55,6 +58,7 @@ impl Proxy {
             mischief,
             calls: AtomicUsize::new(0),
             cut: AtomicUsize::new(0),
+            unanswered: AtomicUsize::new(0),
             reached: Notify::new(),
         });
         let all = Arc::clone(&shared);
@@ -90,6 +94,11 @@ impl Proxy {
         self.shared.cut.load(Ordering::SeqCst)
     }
 
+    /// How many questions found nobody who leads.
+    pub fn unanswered(&self) -> usize {
+        self.shared.unanswered.load(Ordering::SeqCst)
+    }
+
     /// Until the call that goes wrong has come so far.
     pub async fn reached(&self) {
         self.shared.reached.notified().await;
@@ -97,6 +106,9 @@ impl Proxy {
 }
 
 const REFUSAL: &[u8] = b"HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n{\"message\":\"a bad moment\"}\n";
+/// What it answers without a leader, in turn.
+const ELECTION: [&[u8]; 4] = [NOT_READY, REFUSAL, NOT_READY, NOT_READY];
+const NOT_READY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 48\r\n\r\n{\"message\":\"This node is not a swarm manager.\"}\n";
 const STREAM: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
 
@@ -118,6 +130,13 @@ impl Shared {
                 client.read_u8().await.ok();
                 return None;
             }
+            Mischief::Election if !is_change && self.at <= self.calls.load(Ordering::SeqCst) => {
+                let asked = self.unanswered.fetch_add(1, Ordering::SeqCst);
+                if let Some(answer) = ELECTION.get(asked) {
+                    client.write_all(answer).await.ok()?;
+                    return client.shutdown().await.ok();
+                }
+            }
             Mischief::NoEvents if is_events(&request) => {
                 self.cut.fetch_add(1, Ordering::SeqCst);
                 return client.write_all(STREAM).await.ok();
@@ -127,11 +146,12 @@ impl Shared {
             | Mischief::CutAfter
             | Mischief::StopBefore
             | Mischief::StopAfter
+            | Mischief::Election
             | Mischief::NoEvents => (),
         }
         let mut server = UnixStream::connect(&self.engine).await.ok()?;
         server.write_all(&request).await.ok()?;
-        if is_at && self.mischief != Mischief::NoEvents {
+        if is_at && !matches!(self.mischief, Mischief::NoEvents | Mischief::Election) {
             let mut answer = Vec::new();
             server.read_to_end(&mut answer).await.ok()?;
             if self.mischief == Mischief::StopAfter {

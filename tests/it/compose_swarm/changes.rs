@@ -1,6 +1,7 @@
 //! Changes of one service: put back, given up on, gone back by the swarm, overtaken, refused.
 
 use super::{Images, Told, bring, facts, held, is, settled, stack, web};
+use crate::compose_bed::{Mischief, Proxy};
 use crate::docker::Swarm;
 use lastgood::decide::diff;
 use lastgood::decide::guard::{Permission, permit};
@@ -179,13 +180,26 @@ pub(super) async fn a_tag_is_proven_by_what_runs_here(swarm: &Swarm, images: &Im
     let idle = stack(swarm, "idle");
     let error = idle.record().await.unwrap_err();
     assert!(error.to_string().contains("without a digest"), "{error}");
-}
     // Nor is it in place already because its tag stands for what is wanted.
     assert_eq!(held(&*idle).await.revision, Some(Revision(tagged)));
     let told = Told::default();
     assert_eq!(bring(&*idle, &v2.digest, &told).await.unwrap(), 1);
     told.says("without a digest");
     is(&held(&*idle).await, v2, Phase::Running);
+}
+
+pub(super) async fn an_election_of_managers_is_waited_for(swarm: &Swarm, images: &Images) {
+    let Images { v1, v2, .. } = images;
+    swarm.service("vote", &v1.stored("v1"), &[]).await;
+    settled(&*stack(swarm, "vote"), Phase::Running).await;
+    let proxy = Proxy::start(swarm.socket(), 1, Mischief::Election);
+    let target = super::target(&proxy.host(), &json!({"stack": "vote"}));
+    let told = Told::default();
+    assert_eq!(bring(&*target, &v2.digest, &told).await.unwrap(), 1);
+    is(&held(&*target).await, v2, Phase::Running);
+    assert_eq!(proxy.calls(), 1);
+    assert!(4 < proxy.unanswered(), "nobody asked again");
+    told.says("looking again");
 }
 
 /// One that ends by itself is no service that could be put back.

@@ -18,6 +18,7 @@ async fn swarm_services_are_changed() {
         changes::what_somebody_else_puts_in_place_stays(&swarm, &images),
         changes::one_on_every_node_and_one_of_no_tasks(&swarm, &images),
         changes::a_tag_is_proven_by_what_runs_here(&swarm, &images),
+        changes::an_election_of_managers_is_waited_for(&swarm, &images),
         changes::jobs_are_no_part_of_it(&swarm, &images),
     );
 }

@@ -9,7 +9,6 @@ use crate::model::sighting::{Sighting, worst_first};
 use crate::model::state::{Slot, Wanted};
 use crate::model::verdict::Severity;
 use crate::targets::compose::Compose;
-use crate::targets::process::mask;
 use crate::targets::{Attended, Story, TargetError};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +55,7 @@ pub(in crate::targets::compose) async fn attend(
     }
     let mut sightings: Vec<Sighting> = watch.sightings.into_values().flatten().collect();
     for sighting in &mut sightings {
-        sighting.what = mask(&sighting.what, &compose.base.secrets);
+        sighting.what = compose.masked(&sighting.what);
     }
     worst_first(&mut sightings);
     Ok(Attended {

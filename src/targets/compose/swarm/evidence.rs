@@ -4,7 +4,6 @@
 use super::service::Service;
 use super::stack;
 use crate::targets::compose::Compose;
-use crate::targets::process::mask;
 use std::fmt::Write as _;
 
 /// Tasks that are told of one service.
@@ -15,12 +14,11 @@ pub(in crate::targets::compose) async fn gather(compose: &Compose) -> Vec<(Strin
     let Ok(services) = stack::read(compose).await else {
         return Vec::new();
     };
-    let secrets = &compose.base.secrets;
     services
         .values()
         .map(|service| {
             let name = format!("{}.txt", service.name);
-            (name, mask(&describe(service), secrets))
+            (name, compose.masked(&describe(service)))
         })
         .collect()
 }

@@ -6,7 +6,6 @@ use super::stack;
 use crate::decide::swarm::{self, Standing};
 use crate::model::state::{Revision, Slot};
 use crate::targets::compose::Compose;
-use crate::targets::process::mask;
 use crate::targets::{Story, TargetError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -35,7 +34,7 @@ pub(super) async fn follow(
         ends: Instant::now() + still,
     };
     loop {
-        match stack::one(compose, &service.slot).await {
+        match stack::again(compose, &service.slot).await {
             Ok(Some(now)) => {
                 if follow.look(&now, &to.0)? {
                     return Ok(());
@@ -82,6 +81,7 @@ impl Follow<'_> {
             // What is in place in the end is told with it.
             Standing::GoingBack { text } => self.tell(&format!("the swarm goes back: {text}")),
             Standing::Paused { text } => {
+                let text = self.compose.masked(&text);
                 return Err(TargetError::Unhealthy {
                     what: format!("{name}: the swarm gave up on the update: {text}{why}"),
                     advice: format!(
@@ -90,6 +90,7 @@ impl Follow<'_> {
                 });
             }
             Standing::WentBack { text } => {
+                let text = self.compose.masked(&text);
                 return Err(TargetError::Unhealthy {
                     what: format!(
                         "{name}: the swarm went back to {} by itself (failure_action {}): {text}{why}",
@@ -119,6 +120,7 @@ impl Follow<'_> {
         let name = &self.service.name;
         let seen = &now.seen;
         let message = seen.update.as_ref().map_or("", |update| &update.message);
+        let message = self.compose.masked(message);
         let is_port = why.contains(HOST_PORT);
         let advice = if is_port && self.service.starts_first() {
             format!(
@@ -153,13 +155,13 @@ impl Follow<'_> {
         let told: Vec<String> = troubles
             .iter()
             .take(TOLD_MAX)
-            .map(|trouble| mask(trouble, &self.compose.base.secrets))
+            .map(|trouble| self.compose.masked(trouble))
             .collect();
         format!("; its tasks: {}", told.join("; "))
     }
 
     fn tell(&mut self, text: &str) {
-        let text = mask(text, &self.compose.base.secrets);
+        let text = self.compose.masked(text);
         if self.told != text {
             if let Some(story) = self.story {
                 story.progress(&self.service.slot, &text);

@@ -31,7 +31,7 @@ pub(super) async fn read(compose: &Compose) -> Result<IndexMap<Slot, Service>, T
     }
     services.retain(|service| !service.is_job);
     services.sort_by(|a, b| a.name.cmp(&b.name));
-    add_tasks(engine, &mut services).await?;
+    add_tasks(engine, &mut services, no_manager).await?;
     let services: IndexMap<Slot, Service> = services
         .into_iter()
         .map(|service| (service.slot.clone(), service))
@@ -43,13 +43,30 @@ pub(super) async fn read(compose: &Compose) -> Result<IndexMap<Slot, Service>, T
 
 /// One service with its tasks.
 pub(super) async fn one(compose: &Compose, slot: &Slot) -> Result<Option<Service>, TargetError> {
+    look(compose, slot, no_manager).await
+}
+
+/// The same while a change of it is under way. The engine was a manager a moment ago: while managers elect a leader, or this one starts
+/// again, it answers as if it were none, and that is `Unreachable`.
+pub(super) async fn again(compose: &Compose, slot: &Slot) -> Result<Option<Service>, TargetError> {
+    look(compose, slot, for_now).await
+}
+
+/// What it means when the engine does not answer about this.
+type Means = fn(&Engine, EngineError, &str) -> TargetError;
+
+async fn look(
+    compose: &Compose,
+    slot: &Slot,
+    means: Means,
+) -> Result<Option<Service>, TargetError> {
     let stack = name(compose);
     let engine = compose.engine().await?;
     // `docker stack` puts its name first; whoever labels a service by hand need not.
-    let scoped = by_name(engine, &format!("{stack}_{slot}")).await?;
+    let scoped = by_name(engine, &format!("{stack}_{slot}"), means).await?;
     let found = match scoped {
         Some(raw) => Some(raw),
-        None => by_name(engine, &slot.0).await?,
+        None => by_name(engine, &slot.0, means).await?,
     };
     let Some(raw) = found else {
         return Ok(None);
@@ -66,15 +83,15 @@ pub(super) async fn one(compose: &Compose, slot: &Slot) -> Result<Option<Service
         return Err(refuse_job(&service));
     }
     let mut services = vec![service];
-    add_tasks(engine, &mut services).await?;
+    add_tasks(engine, &mut services, means).await?;
     Ok(services.pop())
 }
 
-async fn by_name(engine: &Engine, name: &str) -> Result<Option<Value>, TargetError> {
+async fn by_name(engine: &Engine, name: &str, means: Means) -> Result<Option<Value>, TargetError> {
     match engine.get(&format!("/services/{name}")).await {
         Ok(raw) => Ok(Some(raw)),
         Err(error) if error.is_absent() => Ok(None),
-        Err(error) => Err(no_manager(engine, error, &format!("service {name}"))),
+        Err(error) => Err(means(engine, error, &format!("service {name}"))),
     }
 }
 
@@ -83,6 +100,14 @@ pub(super) async fn tasks(
     engine: &Engine,
     services: &[Service],
 ) -> Result<Vec<Placed>, TargetError> {
+    placed(engine, services, no_manager).await
+}
+
+async fn placed(
+    engine: &Engine,
+    services: &[Service],
+    means: Means,
+) -> Result<Vec<Placed>, TargetError> {
     // No name at all would mean every service of the swarm.
     if services.is_empty() {
         return Ok(Vec::new());
@@ -90,14 +115,18 @@ pub(super) async fn tasks(
     let ids: Vec<&str> = services.iter().map(|service| service.id.as_str()).collect();
     let path = format!("/tasks?filters={}", filters(&json!({"service": ids})));
     let listed = engine.get(&path).await;
-    let listed = listed.map_err(|error| no_manager(engine, error, "the tasks of services"))?;
+    let listed = listed.map_err(|error| means(engine, error, "the tasks of services"))?;
     let mut tasks: Vec<Placed> = list(listed).filter_map(|raw| Placed::read(&raw)).collect();
     tasks.sort_by(|a, b| (&b.created, &b.task.id).cmp(&(&a.created, &a.task.id)));
     Ok(tasks)
 }
 
-async fn add_tasks(engine: &Engine, services: &mut [Service]) -> Result<(), TargetError> {
-    for placed in tasks(engine, services).await? {
+async fn add_tasks(
+    engine: &Engine,
+    services: &mut [Service],
+    means: Means,
+) -> Result<(), TargetError> {
+    for placed in placed(engine, services, means).await? {
         let mine = services.iter_mut().find(|it| it.id == placed.service);
         if let Some(service) = mine {
             service.seen.tasks.push(placed.task);
@@ -125,6 +154,16 @@ fn no_manager(engine: &Engine, error: EngineError, of: &str) -> TargetError {
         };
     }
     error.reading(of)
+}
+
+/// What the same means where it answered before.
+fn for_now(engine: &Engine, error: EngineError, of: &str) -> TargetError {
+    if error.code().is_some_and(|code| (500..600).contains(&code)) {
+        return TargetError::Unreachable {
+            what: format!("{of}: {error}"),
+        };
+    }
+    no_manager(engine, error, of)
 }
 
 fn refuse_job(service: &Service) -> TargetError {
