@@ -152,6 +152,7 @@ const HOUR: u64 = 3600;
 pub(super) fn check(settings: &Settings) -> Result<(), BadSettings> {
     check_place(settings)?;
     check_times(settings)?;
+    check_stack(settings)?;
     if let Some(payload) = &settings.payload {
         check_payload("payload", payload)?;
     }
@@ -233,6 +234,37 @@ fn check_place(settings: &Settings) -> Result<(), BadSettings> {
             "tls-cert-from",
             "found one of tls-cert-from and tls-key-from, expected both or none",
         ));
+    }
+    Ok(())
+}
+
+/// What a stack would pay no heed to is refused; a value that says what is the default anyway cannot be told from none.
+fn check_stack(settings: &Settings) -> Result<(), BadSettings> {
+    const OWN: &str =
+        "a swarm goes by what its services say (`update_config`, `stop_grace_period`)";
+    const NONE: &str = "nothing of a swarm is done by it";
+    if settings.stack.is_none() {
+        return Ok(());
+    }
+    for (key, is_written, why) in [
+        ("order", settings.order != Order::StopFirst, OWN),
+        ("stop-grace", settings.stop_grace.is_some(), OWN),
+        ("running-for", settings.running_for != running_for(), OWN),
+        ("restart-dependents", !settings.restart_dependents, NONE),
+        ("keep", settings.keep != keep(), NONE),
+        ("log-errors", settings.log_errors.is_some(), NONE),
+        (
+            "log-errors-max",
+            settings.log_errors_max != log_errors_max(),
+            NONE,
+        ),
+    ] {
+        if is_written {
+            return Err(BadSettings::new(
+                key,
+                format!("found it with `stack`, expected it with `project` only: {why}"),
+            ));
+        }
     }
     Ok(())
 }
@@ -374,6 +406,18 @@ mod tests {
             "tls-cert-from",
             "both or none",
         );
+        for (key, value) in [
+            ("order", json!("start-first")),
+            ("stop-grace", json!("1s")),
+            ("running-for", json!("5s")),
+            ("restart-dependents", json!(false)),
+            ("keep", json!(1)),
+            ("log-errors", json!("ERROR")),
+            ("log-errors-max", json!(1)),
+        ] {
+            let stack = json!({"project": null, "stack": "shop", (key): value});
+            refused(&stack, key, "expected it with `project` only");
+        }
         refused(&json!({"order": "both"}), "order", "unknown variant");
         refused(
             &json!({"healthy-deadline": "0s"}),
