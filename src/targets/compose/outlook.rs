@@ -108,11 +108,9 @@ async fn foresee(
     }
     let pin = facts.pin(slot).filter(|pin| pin.revision == *to);
     let (presence, moved) = tokio::join!(presence::of(compose, engine, slot, to, pin), async {
-        let written = pin.and_then(record::written)?;
         let is_asked = compose.settings.check_images;
-        presence::moved(compose, engine, written, to)
-            .await
-            .filter(|_| is_asked)
+        let written = pin.filter(|_| is_asked).and_then(record::written)?;
+        presence::moved(compose, engine, written, to).await
     });
     let presence = presence?;
     foreseen.hazards.extend(of_project(compose, pin));
