@@ -257,9 +257,11 @@ pub(super) async fn a_config_keeps_two_operations_apart(swarm: &Swarm) {
     assert!(!listed.contains("stack.namespace"), "{listed}");
 }
 
-/// An engine behind a proxy that lets nobody write.
-#[tokio::test]
-async fn an_engine_that_takes_no_mark_is_refused_with_the_way_out() {
+/// Takes a lease from an engine that answers so; each answer is a status and a text for the first line of a request.
+async fn taken(
+    claim: &Claim,
+    mut answers: impl FnMut(&str) -> (&'static str, &'static str),
+) -> Result<bool, TargetError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("docker.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -269,14 +271,7 @@ async fn an_engine_that_takes_no_mark_is_refused_with_the_way_out() {
             let mut asked = vec![0; 8192];
             let length = stream.read(&mut asked).await.unwrap();
             let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
-            let head = asked.lines().next().unwrap_or_default();
-            let (status, body) = match head {
-                head if head.starts_with("POST") => ("403 Forbidden", "no"),
-                head if head.contains("/version") => ("200 OK", r#"{"ApiVersion":"1.41"}"#),
-                head if head.contains("/images/json") => ("200 OK", r#"[{"Id":"sha256:1"}]"#),
-                head if head.contains("/containers/json") => ("200 OK", "[]"),
-                _ => ("200 OK", "{}"),
-            };
+            let (status, body) = answers(asked.lines().next().unwrap_or_default());
             let answer = format!(
                 "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
                 body.len()
@@ -288,14 +283,58 @@ async fn an_engine_that_takes_no_mark_is_refused_with_the_way_out() {
         &format!("unix://{}", path.display()),
         &json!({"project": "shop"}),
     );
-    let asked = async { target.lease(&claim("a", 30)).await };
-    let answer = tokio::select! {
+    let asked = async { target.lease(claim).await };
+    tokio::select! {
         answer = asked => answer,
         () = serve => panic!("the double ended"),
-    };
+    }
+}
+
+/// An engine behind a proxy that lets nobody write.
+#[tokio::test]
+async fn an_engine_that_takes_no_mark_is_refused_with_the_way_out() {
+    let answer = taken(&claim("a", 30), |head| match head {
+        head if head.starts_with("POST") => ("403 Forbidden", "no"),
+        head if head.contains("/version") => ("200 OK", r#"{"ApiVersion":"1.41"}"#),
+        head if head.contains("/images/json") => ("200 OK", r#"[{"Id":"sha256:1"}]"#),
+        head if head.contains("/containers/json") => ("200 OK", "[]"),
+        _ => ("200 OK", "{}"),
+    })
+    .await;
     let Err(TargetError::Refused { what, next, .. }) = answer else {
         panic!("{answer:?}");
     };
     assert!(what.contains("403"), "{what}");
     assert!(next.contains("lease: false"), "{next}");
+}
+
+/// A mark that was listed and is gone when it is looked at was not given back: the next one is there by then.
+#[tokio::test]
+async fn a_renewal_in_the_middle_of_a_look_is_no_end() {
+    const LAST: &str = r#"[{"Id":"1","Names":["/lastgood-lease-shop"],"Labels":{"lastgood.operation":"a","lastgood.holder":"run 7","lastgood.seconds":"30"}}]"#;
+    const NEXT: &str = r#"[{"Id":"2","Names":["/lastgood-lease-shop"],"Labels":{"lastgood.operation":"a","lastgood.holder":"run 7","lastgood.seconds":"30"}}]"#;
+    let mut lists = 0;
+    let answer = taken(&claim("b", 30), |head| match head {
+        head if head.starts_with("POST") => ("201 Created", r#"{"Id":"3"}"#),
+        head if head.contains("/version") => ("200 OK", r#"{"ApiVersion":"1.41"}"#),
+        head if head.contains("/info") => ("200 OK", r#"{"SystemTime":"2026-01-01T00:00:10Z"}"#),
+        head if head.contains("/images/json") => ("200 OK", r#"[{"Id":"sha256:1"}]"#),
+        head if head.contains("/containers/json") && head.contains("lastgood.lease") => {
+            lists += 1;
+            ("200 OK", if lists == 1 { LAST } else { NEXT })
+        }
+        head if head.contains("/containers/json") => ("200 OK", "[]"),
+        head if head.contains("/containers/1/json") => ("404 Not Found", "{}"),
+        head if head.contains("/containers/2/json") => (
+            "200 OK",
+            r#"{"Name":"/lastgood-lease-shop","Created":"2026-01-01T00:00:00Z"}"#,
+        ),
+        _ => ("200 OK", "{}"),
+    })
+    .await;
+    match answer {
+        Err(TargetError::Held { what }) => assert!(what.contains("a (run 7)"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(lists, 2);
 }

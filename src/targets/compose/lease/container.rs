@@ -32,11 +32,15 @@ pub(super) async fn take(
     let name = name(project);
     let what = format!("could not take the lease (container {name})");
     for _ in 0..TRIES {
-        let found = marks(engine, project, &what).await?;
+        let (found, is_whole) = marks(engine, project, &what).await?;
         if let Some(mark) = held(engine, &found, claim).await? {
             return Err(mark.held(&format!(
                 "the lease of project {project} (container {name})"
             )));
+        }
+        if !is_whole {
+            // Somebody renews it at this moment, and the list was made before the next mark.
+            continue;
         }
         let Some(image) = image(engine, project).await? else {
             return Ok(false);
@@ -63,7 +67,8 @@ pub(super) async fn give_back(
     claim: &Claim,
 ) -> Result<(), TargetError> {
     let what = "could not give the lease back";
-    for found in marks(engine, project, what).await? {
+    let (marks, _) = marks(engine, project, what).await?;
+    for found in marks {
         let operation = found.mark.map(|mark| mark.operation);
         if operation.as_ref() == Some(&claim.operation) {
             remove(engine, &found.id, what).await?;
@@ -118,8 +123,12 @@ fn next_name(name: &str, claim: &Claim) -> String {
     format!("{name}-next-{safe}")
 }
 
-/// Everything that marks this project, also in the middle of a renewal.
-async fn marks(engine: &Engine, project: &str, what: &str) -> Result<Vec<Found>, TargetError> {
+/// Everything that marks this project, also in the middle of a renewal; `false`: some of it went while it was looked at.
+async fn marks(
+    engine: &Engine,
+    project: &str,
+    what: &str,
+) -> Result<(Vec<Found>, bool), TargetError> {
     let listed = list(engine, &format!("{LEASE}={project}"), what).await?;
     let found = listed.into_iter().filter_map(|listed| {
         let labels: BTreeMap<String, String> =
@@ -127,11 +136,15 @@ async fn marks(engine: &Engine, project: &str, what: &str) -> Result<Vec<Found>,
         Some((listed.id?, listed.names.unwrap_or_default(), labels))
     });
     let mut marks = Vec::new();
+    let mut is_whole = true;
     for (id, names, labels) in found {
         // The list knows the time in seconds only.
         let raw = match engine.get(&format!("/containers/{id}/json")).await {
             Ok(raw) => raw,
-            Err(error) if error.is_absent() => continue,
+            Err(error) if error.is_absent() => {
+                is_whole = false;
+                continue;
+            }
             Err(error) => return Err(error.reading(what)),
         };
         let text = |key: &str| raw.get(key).and_then(Value::as_str);
@@ -143,7 +156,7 @@ async fn marks(engine: &Engine, project: &str, what: &str) -> Result<Vec<Found>,
             id,
         });
     }
-    Ok(marks)
+    Ok((marks, is_whole))
 }
 
 /// The mark that holds for somebody else, if any does. The engine is asked the time only when that matters.
