@@ -6,6 +6,7 @@ pub mod compose_bed;
 pub mod docker;
 pub mod github_schema;
 pub mod replica;
+pub mod told;
 pub mod tools;
 pub mod world;
 

@@ -3,50 +3,14 @@
 
 mod proxy;
 
+pub use crate::told::Told;
 pub use proxy::{Mischief, Proxy};
 
 use lastgood::decide::guard::{Permission, permit};
 use lastgood::model::plan::{Change, OnStateConflict, Plan};
 use lastgood::model::release::{Pin, Release};
 use lastgood::model::state::{Slot, State};
-use lastgood::targets::{ReleaseFacts, Story, Target, TargetError, Way};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
-
-/// What was told.
-#[derive(Debug, Default)]
-pub struct Told(Mutex<Vec<String>>);
-
-impl Story for Told {
-    fn progress(&self, slot: &Slot, text: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(format!("{slot}: {text}"));
-    }
-}
-
-impl Told {
-    pub fn lines(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub fn text(&self) -> String {
-        self.lines().join("\n")
-    }
-
-    /// Until this was told, 30 s at most.
-    pub async fn until(&self, part: &str) {
-        let began = Instant::now();
-        while !self.lines().iter().any(|line| line.contains(part)) {
-            let late = Duration::from_secs(30) < began.elapsed();
-            assert!(!late, "{part} was not told: {:?}", self.lines());
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
+use lastgood::targets::{ReleaseFacts, Target, TargetError, Way};
 
 /// A manifest with these pins.
 pub fn release(pins: impl IntoIterator<Item = (Slot, Pin)>) -> Release {

@@ -9,50 +9,17 @@ mod stacks;
 mod watch;
 
 use crate::docker::{App, Image, Swarm};
+use crate::told::Told;
 use lastgood::decide::diff;
 use lastgood::decide::guard::{Permission, permit};
-use lastgood::model::plan::OnStateConflict;
 use lastgood::model::state::{Held, Phase, Revision, Slot, Wanted};
-use lastgood::targets::{Base, ReleaseFacts, Story, Target, TargetError, Way, open};
+use lastgood::targets::{Base, ReleaseFacts, Target, TargetError, open};
 use serde_json::{Value, json};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// What was told while a change was made.
-#[derive(Debug, Default)]
-struct Told(Mutex<Vec<String>>);
-
-impl Story for Told {
-    fn progress(&self, slot: &Slot, text: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(format!("{slot}: {text}"));
-    }
-}
-
-impl Told {
-    #[track_caller]
-    fn says(&self, text: &str) {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(
-            lines.iter().any(|line| line.contains(text)),
-            "{text:?} is not in {lines:#?}"
-        );
-    }
-}
-
 fn facts(told: &Told) -> ReleaseFacts<'_> {
-    ReleaseFacts {
-        run: None,
-        commit: None,
-        manifest: None,
-        environment: "production",
-        way: Way::Back,
-        emergency: false,
-        on_state_conflict: OnStateConflict::Stop,
-        allowed: &[],
-        story: Some(told),
-    }
+    crate::compose_bed::facts(None, told)
 }
 
 /// A target at an engine; `more`: its project or stack, and further settings.

@@ -7,36 +7,14 @@ mod restore;
 mod service;
 
 use crate::cluster::{Cluster, Space, User};
+use crate::told::Told;
 use lastgood::decide::diff;
 use lastgood::decide::guard::{Permission, permit};
 use lastgood::model::plan::{Change, Plan};
 use lastgood::model::release::{Pin, Release};
 use lastgood::model::state::{Revision, Slot, Wanted};
-use lastgood::targets::{Base, ReleaseFacts, Story, Target, TargetError, Way, open};
+use lastgood::targets::{Base, ReleaseFacts, Target, TargetError, Way, open};
 use serde_json::{Value, json};
-use std::sync::{Mutex, PoisonError};
-
-/// What was told while a change was made.
-#[derive(Debug, Default)]
-struct Told(Mutex<Vec<String>>);
-
-impl Story for Told {
-    fn progress(&self, slot: &Slot, text: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(format!("{slot}: {text}"));
-    }
-}
-
-impl Told {
-    #[track_caller]
-    fn says(&self, text: &str) {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(
-            lines.iter().any(|line| line.contains(text)),
-            "{text:?} is not in {lines:#?}"
-        );
-    }
-}
 
 /// A target with these slots; `more` are further settings.
 fn target(cluster: &Cluster, space: &Space, slots: &[&str], more: &Value) -> Box<dyn Target> {

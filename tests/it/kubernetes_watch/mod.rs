@@ -7,35 +7,15 @@ mod interrupted;
 mod watch;
 
 use crate::cluster::{Cluster, Mischief, Space, User, manifest};
+use crate::told::Told;
 use lastgood::model::secret::Secret;
 use lastgood::model::sighting::{Sighting, Symptom};
-use lastgood::model::state::{Slot, Wanted};
-use lastgood::targets::{Attended, Base, Story, Target, open};
+use lastgood::model::state::Wanted;
+use lastgood::targets::{Attended, Base, Target, open};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-
-/// What was told while it was watched.
-#[derive(Debug, Default)]
-struct Told(Mutex<Vec<String>>);
-
-impl Story for Told {
-    fn progress(&self, slot: &Slot, text: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(format!("{slot}: {text}"));
-    }
-}
-
-impl Told {
-    fn lines(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
 
 /// A target; `more` are further settings. The windows are a few seconds long.
 fn target(
