@@ -4,6 +4,7 @@ use super::bed::Project;
 use crate::compose_bed::{Mischief, Proxy};
 use crate::docker::ask;
 use lastgood::targets::TargetError;
+use std::time::{Duration, Instant};
 
 const SHOP: &str = "
 services:
@@ -59,6 +60,60 @@ async fn a_namespace_is_followed_and_dependents_are_restarted() {
     assert!(matches!(bad, Err(TargetError::Unhealthy { .. })), "{bad:?}");
     project.serves("web", "v2").await;
     shares(&project).await;
+}
+
+const THREE: &str = "
+services:
+  web: {image: 'IMAGE:v1', networks: [back]}
+  side: {image: 'IMAGE:v1', network_mode: 'service:web', environment: {PORT: '9090'}}
+  tail: {image: 'IMAGE:v1', network_mode: 'service:web', environment: {PORT: '9191'}}
+networks: {back: {}}
+";
+
+/// Whichever of them is moved first, none is left in a namespace that is gone.
+#[tokio::test]
+async fn all_that_share_a_namespace_go_back_when_one_of_them_fails() {
+    let Some(project) = Project::up(THREE).await else {
+        return;
+    };
+    for failing in ["side", "tail"] {
+        let changes = vec![
+            project.install("web", "v1", "v2"),
+            project.install(failing, "v1", "bad"),
+        ];
+        let failed = project.first_of(changes).await;
+        let told = failed.unwrap_err().to_string();
+        assert!(told.contains(failing), "{told}");
+        project.serves("web", "v1").await;
+        let web = project.container("web").await;
+        let mode = format!("container:{}", web["Id"].as_str().unwrap());
+        for name in ["side", "tail"] {
+            let raw = project.container(name).await;
+            assert_eq!(raw["HostConfig"]["NetworkMode"], mode.as_str(), "{told}");
+            assert_eq!(raw["Image"], project.image("v1").id.as_str());
+            // Its own check goes through the namespace.
+            let id = raw["Id"].as_str().unwrap();
+            let probe = ["exec", id, "/app", "probe"];
+            until_done(&project, &probe).await;
+        }
+    }
+    project
+        .apply(project.install("web", "v1", "v2"))
+        .await
+        .unwrap();
+    shares(&project).await;
+}
+
+/// It was started just now, and may not listen yet.
+async fn until_done(project: &Project, args: &[&str]) {
+    let began = Instant::now();
+    while let Err(said) = project.engine.try_docker(args).await {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{args:?}: {said}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,16 @@ async fn every_call_is_lost_once() {
 }
 
 #[tokio::test]
+async fn every_call_is_cut_once_while_the_engine_is_at_work() {
+    every_call_fails_once(Mischief::CutDuring).await;
+}
+
+#[tokio::test]
+async fn a_proxy_gives_every_call_up_once_while_the_engine_is_at_work() {
+    every_call_fails_once(Mischief::GaveUp).await;
+}
+
+#[tokio::test]
 async fn every_answer_is_lost_once() {
     every_call_fails_once(Mischief::CutAfter).await;
 }

@@ -1,13 +1,15 @@
 //! Containers that stand on one that is replaced: those in its namespaces, which are created again in those of the new one, and those that
 //! Compose restarts after it.
 
+use super::back::{Back, Place, put_back};
 use super::calls;
 use super::health::{self, Look};
 use super::replace::{self, Demand, Replacement};
 use super::settle::settle_all;
-use super::site::{Site, short};
+use super::site::{Site, aside, short};
 use crate::model::state::Slot;
 use crate::targets::TargetError;
+use crate::targets::compose::container;
 use crate::targets::compose::engine::{Engine, EngineError};
 use crate::targets::compose::image::Image;
 use crate::targets::compose::order;
@@ -28,6 +30,8 @@ pub(super) struct Dependents {
     pub(super) sharers: Vec<Replica>,
     /// Restarted after it, those that others depend on first.
     pub(super) restarts: Vec<Replica>,
+    /// When those in its namespaces were looked at, by the engine's clock.
+    seen: Option<Timestamp>,
 }
 
 /// What stands on a container. `restarts`: whether those are asked for that are restarted after it. Those in its network that are none of
@@ -97,9 +101,15 @@ pub(super) async fn of(
             (rank, replica.name.clone())
         });
     }
+    let seen = if sharers.is_empty() {
+        None
+    } else {
+        container::now(site.engine).await
+    };
     Ok(Dependents {
         sharers,
         restarts: restarted,
+        seen,
     })
 }
 
@@ -146,10 +156,10 @@ pub(super) async fn move_sharers(
     site: &Site<'_>,
     old: &str,
     new: &str,
-    sharers: &[Replica],
+    dependents: &Dependents,
 ) -> Result<(), TargetError> {
     let moved = BTreeMap::from([(old.to_owned(), new.to_owned())]);
-    for sharer in sharers {
+    for sharer in &dependents.sharers {
         let slot = Slot(sharer.service.clone());
         let site = Site {
             slot: &slot,
@@ -166,10 +176,11 @@ pub(super) async fn move_sharers(
         let Some(now) = Replica::read(raw) else {
             continue;
         };
-        let demand = demand(&sharer.raw, now.is_running || sharer.is_running);
+        let ran = now.is_running || sharer.is_running;
+        let demand = demand(&sharer.raw, ran, dependents.seen);
         let sharer = Replica {
             // One that lost its namespace may have ended by itself.
-            is_running: now.is_running || sharer.is_running,
+            is_running: ran,
             ..now
         };
         site.say(&format!(
@@ -193,13 +204,95 @@ pub(super) async fn move_sharers(
     Ok(())
 }
 
-/// What a container was before that is moved is asked of the one in its place. `ran`: also one that ended with its namespace.
-fn demand(before: &Value, ran: bool) -> Demand {
+/// Gives a container its place back, and takes those along that were moved into the namespaces of the one that goes: they would be in one
+/// that is gone, and would look well for ever. `before`: what was in their places, as far as that is known.
+pub(super) async fn put_all_back(
+    site: &Site<'_>,
+    place: &Place<'_>,
+    before: &[Replica],
+) -> Result<Back, String> {
+    let Some(new) = place.new else {
+        return put_back(site, place).await;
+    };
+    let moved = sharers_of(site, new).await;
+    let back = put_back(site, place).await?;
+    let mut told = Vec::new();
+    match moved {
+        Ok(moved) => {
+            for sharer in &moved {
+                // Each is tried: one that cannot be had keeps no other away.
+                if let Err(error) = move_back(site, new, place.old, sharer, before).await {
+                    told.push(format!("{}: {error}", sharer.name));
+                }
+            }
+        }
+        Err(error) => told.push(error.to_string()),
+    }
+    if told.is_empty() {
+        return Ok(back);
+    }
+    Err(format!(
+        "it is in its place, and not all that share its namespaces are: {}",
+        told.join("; ")
+    ))
+}
+
+async fn sharers_of(site: &Site<'_>, id: &str) -> Result<Vec<Replica>, TargetError> {
+    match look(site.engine, id).await?.and_then(Replica::read) {
+        Some(replica) => Ok(of(site, &replica, false).await?.sharers),
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn move_back(
+    site: &Site<'_>,
+    from: &str,
+    to: &str,
+    sharer: &Replica,
+    before: &[Replica],
+) -> Result<(), TargetError> {
+    if look(site.engine, &aside(&sharer.name)).await?.is_some() {
+        // Its own change did not end either: the next one finds it, and ends it.
+        return Ok(());
+    }
+    let Some(now) = look(site.engine, &sharer.id).await?.and_then(Replica::read) else {
+        return Ok(());
+    };
+    let slot = Slot(sharer.service.clone());
+    let site = Site {
+        slot: &slot,
+        ..*site
+    };
+    site.say(&format!(
+        "{} was moved to a namespace that is gone, and is moved back",
+        sharer.name
+    ));
+    let mut before = before.iter();
+    let before = before.find(|one| one.service == now.service && one.number == now.number);
+    let image = image_of(site.engine, before.unwrap_or(&now)).await?;
+    let is_running = now.is_running || sharer.is_running;
+    let what = Replacement {
+        image: &image,
+        moved: &BTreeMap::from([(from.to_owned(), to.to_owned())]),
+        restarts: false,
+        demand: if is_running {
+            Demand::Started
+        } else {
+            Demand::Created
+        },
+    };
+    let sharer = Replica { is_running, ..now };
+    Box::pin(replace::replace(&site, &sharer, &what)).await
+}
+
+/// What a container was before that is moved is asked of the one in its place. `ran`: also one that ended with its namespace. `seen`: when
+/// it was as `before` has it.
+fn demand(before: &Value, ran: bool, seen: Option<Timestamp>) -> Demand {
     if !ran {
         return Demand::Created;
     }
     let ended = before.pointer("/State/Running").and_then(Value::as_bool) == Some(false);
-    match health::judge(before, false) {
+    match health::judge_past(before, false, seen) {
         Look::Healthy | Look::Runs | Look::Done => Demand::Well,
         // With its namespace: as far as anybody can tell, it was well.
         Look::Failed(_) if ended => Demand::Well,

@@ -8,6 +8,7 @@ use crate::targets::compose::{container, logs, project};
 use crate::targets::process::mask;
 use bollard::query_parameters::EventsOptions;
 use futures_util::{Stream, StreamExt as _, pin_mut};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -46,8 +47,32 @@ pub(super) enum Look {
 /// Restarts that are too many: once it may have come up before what it needs.
 const RESTARTS_MAX: u64 = 2;
 
+/// After a run of this length the engine itself forgets earlier ends: it waits no longer before the next start (moby `restartmanager`).
+const STEADY: SignedDuration = SignedDuration::from_secs(10);
+
+/// The same of a container that was there before: restarts that lie behind the run it is in do not count. `now`: by the engine's clock.
+pub(super) fn judge_past(raw: &Value, is_job: bool, now: Option<Timestamp>) -> Look {
+    let is_between = raw.pointer("/State/Restarting").and_then(Value::as_bool) == Some(true);
+    let started = container::time(raw, "/State/StartedAt");
+    let is_steady = match (now, started) {
+        (Some(now), Some(started)) => !is_between && STEADY <= now.duration_since(started),
+        (None, _) | (_, None) => false,
+    };
+    if is_steady && let Value::Object(fields) = raw {
+        let mut fields = fields.clone();
+        fields.remove("RestartCount");
+        return judge(&Value::Object(fields), is_job);
+    }
+    judge(raw, is_job)
+}
+
 /// Judges one look at a container that was started. `is_job`: it is there to end. Pure.
 pub(super) fn judge(raw: &Value, is_job: bool) -> Look {
+    judge_masked(raw, is_job, &str::to_owned)
+}
+
+/// The same; what it says goes through `masked` before it is cut.
+fn judge_masked(raw: &Value, is_job: bool, masked: &dyn Fn(&str) -> String) -> Look {
     let flag = |path: &str| raw.pointer(path).and_then(Value::as_bool) == Some(true);
     let number = |path: &str| raw.pointer(path).and_then(Value::as_i64).unwrap_or(0);
     let text = |path: &str| raw.pointer(path).and_then(Value::as_str).unwrap_or("");
@@ -96,7 +121,7 @@ pub(super) fn judge(raw: &Value, is_job: bool) -> Look {
             Look::Failed(match said {
                 "" => format!("is unhealthy: its HEALTHCHECK ends with code {code}"),
                 said => {
-                    let said = line(said);
+                    let said = line(&masked(said));
                     format!("is unhealthy: its HEALTHCHECK ends with code {code} and says {said:?}")
                 }
             })
@@ -151,8 +176,10 @@ async fn bring_up(
     if let Err(error) = started {
         return Err(match error.code() {
             // The engine could not start it: what is wrong with it is in the answer.
-            Some(_) => Unwell::Failed(format!("cannot be started: {error}")),
-            None => Unwell::Unknown(error),
+            Some(_) if !calls::is_open(&error) => {
+                Unwell::Failed(format!("cannot be started: {error}"))
+            }
+            Some(_) | None => Unwell::Unknown(error),
         });
     }
     wait(site, id, events).await
@@ -175,7 +202,8 @@ pub(super) async fn wait(
         let raw = match calls::inspect(site.engine, id).await {
             Ok(Some(raw)) => raw,
             Ok(None) => return Err(Unwell::Failed("is gone".to_owned())),
-            Err(error) if began.elapsed() < deadline && error.code().is_none() => {
+            // That it is gone is an answer; everything else is none.
+            Err(error) if began.elapsed() < deadline => {
                 site.say(&format!("cannot look: {error}"));
                 tokio::time::sleep(LOOK_LAST).await;
                 continue;
@@ -186,7 +214,7 @@ pub(super) async fn wait(
             deadline = check.patience(settings.healthy_deadline.0);
         }
         let mut wake = pause;
-        match judge(&raw, is_job) {
+        match judge_masked(&raw, is_job, &|text| site.compose.masked(text)) {
             Look::Healthy | Look::Done => return Ok(raw),
             Look::Runs => {
                 let run = raw.pointer("/State/StartedAt").and_then(Value::as_str);
@@ -255,6 +283,31 @@ mod tests {
         assert_eq!(judge(&ended(0), true), Look::Done);
         assert_eq!(judge(&ended(0), false), failed("exited with code 0"));
         assert_eq!(judge(&ended(3), true), failed("exited with code 3"));
+    }
+
+    #[test]
+    fn restarts_of_long_ago_do_not_count() {
+        let check = |seconds: i64, expected: &Look| {
+            let raw = json!({"RestartCount": 7, "State": {"Status": "running", "Running": true,
+                "StartedAt": "2026-01-02T03:04:05.5Z", "Health": {"Status": "healthy"}}});
+            let started: Timestamp = "2026-01-02T03:04:05.5Z".parse().unwrap();
+            let now = started + SignedDuration::from_secs(seconds);
+            assert_eq!(judge_past(&raw, false, Some(now)), *expected);
+        };
+        check(3, &failed("restarts, last with exit code 0"));
+        check(3600, &Look::Healthy);
+    }
+
+    #[test]
+    fn what_a_check_says_is_masked_before_it_is_cut() {
+        let output = format!("{} postgres://app:hunter2@db/x", "x".repeat(LINE_MAX - 25));
+        let raw = json!({"State": {"Status": "running", "Running": true, "Health":
+            {"Status": "unhealthy", "Log": [{"ExitCode": 1, "Output": output}]}}});
+        let masked = |text: &str| text.replace("app:hunter2@", "***@");
+        match judge_masked(&raw, false, &masked) {
+            Look::Failed(what) => assert!(what.ends_with("***@db/x\""), "{what}"),
+            look => panic!("{look:?}"),
+        }
     }
 
     fn failed(what: &str) -> Look {

@@ -12,6 +12,7 @@ mod replace;
 mod rescue;
 mod settle;
 mod site;
+mod tell;
 
 use super::image::{self, Image};
 use super::project::{self, Replica, Service};
@@ -20,6 +21,7 @@ use super::{Compose, container};
 use crate::model::plan::Change;
 use crate::model::state::{Revision, Slot};
 use crate::targets::{ReleaseFacts, TargetError};
+pub(super) use calls::remove;
 use health::Unwell;
 pub(super) use planned::Planned;
 use replace::{Demand, Replacement};
@@ -60,9 +62,9 @@ async fn install(
     to: &Revision,
     facts: &ReleaseFacts<'_>,
 ) -> Result<(), TargetError> {
-    let fetched = planned::image(site, to, facts);
-    let (fetched, service) = tokio::join!(fetched, site.service());
-    let mut service = service?;
+    // Pulling takes minutes: what is compared and replaced is what is there after it.
+    let fetched = planned::image(site, to, facts).await;
+    let mut service = site.service().await?;
     let left = images_aside(&service);
     let mut all = service.replicas.iter().chain(&service.aside);
     let serves = all.any(|replica| replica.is_running);
@@ -88,6 +90,7 @@ async fn install(
     let count = service.replicas.len();
     let none = BTreeMap::new();
     for (index, replica) in service.replicas.iter().enumerate() {
+        let replica = &still(site, replica, index).await?;
         let what = Replacement {
             image: &image,
             moved: &none,
@@ -126,6 +129,19 @@ async fn start(
         come_up(site, replica).await?;
     }
     Ok(())
+}
+
+/// A replica as it is by now: those before it may have taken minutes.
+async fn still(site: &Site<'_>, seen: &Replica, index: usize) -> Result<Replica, TargetError> {
+    if index == 0 {
+        return Ok(seen.clone());
+    }
+    let raw = calls::inspect(site.engine, &seen.id).await;
+    let raw = raw.map_err(|error| error.reading(&format!("container {}", seen.name)))?;
+    match raw.and_then(Replica::read) {
+        Some(now) if now.name == seen.name => Ok(now),
+        Some(_) | None => Err(tell::gone(site, seen)),
+    }
 }
 
 /// The images of containers that an earlier change put aside: they are ours to replace, whatever the plan saw in their place.
@@ -198,7 +214,7 @@ async fn come_up(site: &Site<'_>, replica: &Replica) -> Result<(), TargetError> 
     match started {
         Ok(_) => Ok(()),
         Err(Unwell::Failed(what)) => Err(TargetError::Unhealthy {
-            what: format!("{}: {} {what}", site.slot, replica.name),
+            what: format!("{}: {} {}", site.slot, replica.name, site.quoted(&what)),
             advice: format!(
                 "put back another release (--run-id), or find out why {} does not come up",
                 site.slot

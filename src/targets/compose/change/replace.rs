@@ -1,34 +1,28 @@
 //! One container is replaced by another: put aside, created, stopped, started, healthy, removed. What takes time and can be done while the old one
 //! serves is done before it stops. Whatever fails, the old one gets its place back.
 
-use super::back::{Place, put_back};
+use super::back::{Back, Place, put_back};
+use super::calls::NotStopped;
 use super::dependents::{self, Dependents};
-use super::health::{self, Look, Unwell};
+use super::health::{self, Unwell};
 use super::rescue::{Rescue, Stage};
 use super::site::{Site, aside, own_name, short};
+use super::tell::{Trouble, told, unknown};
 use super::{calls, hurdles};
 use crate::targets::TargetError;
 use crate::targets::compose::body::{self, Before, Body, REPLACES};
-use crate::targets::compose::container;
 use crate::targets::compose::engine::{Engine, EngineError};
 use crate::targets::compose::image::Image;
 use crate::targets::compose::project::Replica;
 use crate::targets::compose::settings::Order;
-use anyhow::anyhow;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How often it is tried to remove what nobody needs any more.
 const REMOVALS_MAX: u32 = 3;
-
-/// Why a new container is not in place.
-#[derive(Debug)]
-enum Trouble {
-    /// A call failed: what it was to do, and why.
-    Call(String, EngineError),
-    /// It is in place, and not well: in words.
-    Unwell(String),
-}
+/// How long a removal may take whose answer says that it was not made.
+const REMOVED_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a new container has to be before the old one goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +49,7 @@ pub(super) struct Replacement<'a> {
 /// Puts a container of another image in the place of `old`, with all that depends on it.
 ///
 /// # Errors
-/// `Refused` before anything was touched; `Unhealthy` or `Failed` when the old one is back in its place; `OutcomeUnknown` when it is not.
+/// `Refused` and `Conflict` before anything was touched; `Unhealthy` or `Failed` when the old one is back in its place; `OutcomeUnknown` when it is not.
 pub(super) async fn replace(
     site: &Site<'_>,
     old: &Replica,
@@ -83,13 +77,23 @@ pub(super) async fn replace(
     let mut rescue = Rescue::new(site, old, &old.name, &dependents.sharers);
     let new = match forward(site, old, what, &body, &mut rescue).await {
         Ok(new) => new,
+        Err(Trouble::Gone) => {
+            rescue.reached(Stage::Over);
+            return Err(told(site, old, &Trouble::Gone, Ok(Back::AsItWas)));
+        }
         Err(trouble) => {
             site.say(&format!("putting {} back", old.name));
-            rescue.reached(Stage::Back);
+            rescue.reached(if trouble.leaves_ending() {
+                Stage::Halting
+            } else {
+                Stage::Back
+            });
             let place = Place {
                 old: &old.id,
                 name: &old.name,
                 ran: Some(old.is_running),
+                is_ending: trouble.leaves_ending(),
+                new: rescue.new_id(),
                 sharers: &dependents.sharers,
             };
             let back = put_back(site, &place).await;
@@ -109,7 +113,7 @@ async fn forward(
     rescue: &mut Rescue,
 ) -> Result<String, Trouble> {
     let (engine, name) = (site.engine, old.name.as_str());
-    put_aside(site, old).await?;
+    put_aside(site, old, rescue).await?;
     let new = create(engine, name, &old.id, &body.create)
         .await
         .map_err(|error| Trouble::Call(format!("create {name}"), error))?;
@@ -133,7 +137,7 @@ async fn forward(
         Demand::Well => {
             site.say(&format!("starting {name}"));
             rescue.reached(Stage::Started);
-            come_up(site, old, &new, what.image).await?;
+            come_up(site, old, &new, what.image, rescue).await?;
         }
         Demand::Started => {
             site.say(&format!("starting {name}"));
@@ -152,7 +156,13 @@ async fn forward(
 }
 
 /// Starts the new one, and waits until it is well.
-async fn come_up(site: &Site<'_>, old: &Replica, new: &str, image: &Image) -> Result<(), Trouble> {
+async fn come_up(
+    site: &Site<'_>,
+    old: &Replica,
+    new: &str,
+    image: &Image,
+    rescue: &mut Rescue,
+) -> Result<(), Trouble> {
     let name = &old.name;
     let mut started = health::start_and_wait(site, new).await;
     if let Err(Unwell::Failed(_)) = started
@@ -160,7 +170,9 @@ async fn come_up(site: &Site<'_>, old: &Replica, new: &str, image: &Image) -> Re
         && runs(site, &old.id).await
     {
         // A restart of it was still under way, and it may hold what the new one needs (`rescue` asks for such restarts).
+        rescue.reached(Stage::Stopping);
         stop(site, old).await?;
+        rescue.reached(Stage::Started);
         site.say(&format!("starting {name} again"));
         started = health::start_and_wait(site, new).await;
     }
@@ -187,22 +199,32 @@ async fn runs(site: &Site<'_>, id: &str) -> bool {
 }
 
 /// Gives the old container another name. While one is restarted over and over, its network comes and goes, and the engine refuses to
-/// rename it ("sandbox not found"): such a one serves nobody, and is stopped first.
-async fn put_aside(site: &Site<'_>, old: &Replica) -> Result<(), Trouble> {
+/// rename it ("sandbox not found"): only such a one is stopped for it, since it serves nobody.
+async fn put_aside(site: &Site<'_>, old: &Replica, rescue: &mut Rescue) -> Result<(), Trouble> {
     let (engine, name) = (site.engine, old.name.as_str());
     let named = aside(name);
     let is_aside = |raw: &Value| {
         let found = raw.get("Name").and_then(Value::as_str);
         found.is_some_and(|found| found.trim_start_matches('/') == named)
     };
-    let restarts = container::restarts(&old.raw);
-    if old.is_restarting || (0 < restarts && health::judge(&old.raw, false) != Look::Healthy) {
-        stop(site, old).await?;
-    }
     let renamed = calls::rename(engine, &old.id, &named).await;
-    calls::settled(renamed, engine, &old.id, is_aside)
-        .await
-        .map_err(|error| Trouble::Call(format!("put {name} aside"), error))
+    let mut renamed = calls::settled(renamed, engine, &old.id, is_aside).await;
+    if renamed.as_ref().is_err_and(calls::is_stumble) {
+        match calls::inspect(engine, &old.id).await {
+            Ok(None) => return Err(Trouble::Gone),
+            Ok(Some(raw)) if calls::is_shaky(&raw) => {
+                rescue.reached(Stage::Halting);
+                stop(site, old).await?;
+                let again = calls::rename(engine, &old.id, &named).await;
+                renamed = calls::settled(again, engine, &old.id, is_aside).await;
+                if renamed.is_ok() {
+                    rescue.reached(Stage::Prepared);
+                }
+            }
+            Ok(Some(_)) | Err(_) => (),
+        }
+    }
+    renamed.map_err(|error| Trouble::Call(format!("put {name} aside"), error))
 }
 
 /// Creates the container. When the answer is lost it is looked for by its name and our mark.
@@ -216,14 +238,17 @@ async fn create(
         Ok(id) => return Ok(id),
         Err(error) => error,
     };
-    if error.code().is_some() {
+    if !calls::is_open(&error) {
         return Err(error);
     }
-    let found = calls::inspect(engine, name).await.ok().flatten();
     let is_ours = |raw: &Value| {
         let labels = raw.pointer("/Config/Labels");
         labels.and_then(|labels| labels.get(REPLACES)?.as_str()) == Some(old)
     };
+    if !calls::awaited(engine, name, calls::LANDS, is_ours).await {
+        return Err(error);
+    }
+    let found = calls::inspect(engine, name).await.ok().flatten();
     match found.filter(is_ours) {
         Some(raw) => Ok(raw
             .get("Id")
@@ -235,20 +260,15 @@ async fn create(
 }
 
 async fn stop(site: &Site<'_>, old: &Replica) -> Result<(), Trouble> {
-    stop_old(site, old)
-        .await
-        .map_err(|error| Trouble::Call(format!("stop {}", old.name), error))
+    stop_old(site, old).await.map_err(Trouble::Stop)
 }
 
 /// Stops a container, with its grace.
-pub(super) async fn stop_old(site: &Site<'_>, old: &Replica) -> Result<(), EngineError> {
+pub(super) async fn stop_old(site: &Site<'_>, old: &Replica) -> Result<(), NotStopped> {
     let grace = site.grace(&old.raw);
     let name = own_name(old);
     site.say(&format!("stopping {name} (up to {} s)", grace.as_secs()));
-    let stopped = calls::stop(site.engine, &old.id, grace).await;
-    let is_down =
-        |raw: &Value| raw.pointer("/State/Running").and_then(Value::as_bool) == Some(false);
-    calls::settled(stopped, site.engine, &old.id, is_down).await
+    calls::stopped(site.engine, &old.id, grace).await
 }
 
 /// What is left once the new container is well: those that stand on it, and the old one. Until that is gone the next run comes here again.
@@ -262,20 +282,26 @@ pub(super) async fn finish(
     let name = own_name(old);
     rescue.created(new);
     rescue.reached(Stage::Moving);
-    if let Err(error) = dependents::move_sharers(site, &old.id, new, &dependents.sharers).await {
+    if let Err(error) = dependents::move_sharers(site, &old.id, new, dependents).await {
         // They cannot run in the namespace of one that is stopped: all go back together.
         let place = Place {
             old: &old.id,
             name,
             ran: None,
+            is_ending: false,
+            new: Some(new),
             sharers: &dependents.sharers,
         };
         rescue.reached(Stage::Back);
-        let back = put_back(site, &place).await;
+        let back = dependents::put_all_back(site, &place, &dependents.sharers).await;
         rescue.reached(Stage::Over);
-        return Err(match (error, back) {
-            (error, Ok(())) => error,
-            (error, Err(why)) => unknown(site, name, &error.to_string(), &why),
+        return Err(match back {
+            Ok(Back::AsItWas) => error,
+            Ok(Back::Fallen(why)) => {
+                site.warn(&format!("{name} has its place back, and {why}"));
+                error
+            }
+            Err(why) => unknown(site, name, &error.to_string(), &why),
         });
     }
     rescue.reached(Stage::Over);
@@ -290,6 +316,8 @@ pub(super) async fn finish(
         let Err(error) = calls::remove(site.engine, &old.id).await else {
             return Ok(());
         };
+        // It may be on its way: none of that name answers what is asked of it then.
+        calls::awaited(site.engine, &old.id, REMOVED_WITHIN, |_| false).await;
         match calls::inspect(site.engine, &old.id).await {
             Ok(None) => return Ok(()),
             Ok(Some(_)) | Err(_) if 0 < left => (),
@@ -299,47 +327,6 @@ pub(super) async fn finish(
                 return Err(error.changing(&what));
             }
         }
-    }
-}
-
-fn unknown(site: &Site<'_>, name: &str, what: &str, why: &str) -> TargetError {
-    let slot = site.slot;
-    TargetError::OutcomeUnknown {
-        what: format!("{slot}: {what}; and {name} could not be put back: {why}"),
-    }
-}
-
-/// What is reported when the new container is not in place.
-fn told(
-    site: &Site<'_>,
-    old: &Replica,
-    trouble: &Trouble,
-    back: Result<(), String>,
-) -> TargetError {
-    let name = &old.name;
-    let what = match trouble {
-        Trouble::Call(what, error) => format!("could not {what}: {error}"),
-        Trouble::Unwell(what) => format!("the new {name} {what}"),
-    };
-    if let Err(why) = back {
-        return unknown(site, name, &what, &why);
-    }
-    let now = if old.is_running {
-        "the container of before is back and runs"
-    } else {
-        "the container of before is back, and stopped as it was"
-    };
-    match trouble {
-        Trouble::Call(..) => {
-            TargetError::Failed(anyhow!("{what}; {now}").context(site.slot.to_string()))
-        }
-        Trouble::Unwell(_) => TargetError::Unhealthy {
-            what: format!("{}: {what}; {now}", site.slot),
-            advice: format!(
-                "put back another release (--run-id), or find out why {} does not come up",
-                site.slot
-            ),
-        },
     }
 }
 

@@ -65,6 +65,8 @@ impl Rescues {
 pub(super) enum Stage {
     /// Old runs, under its own name or aside.
     Prepared,
+    /// Old was asked to stop, and is to run: it could not be put aside, or the change goes back.
+    Halting,
     /// Old was asked to stop, and new was not yet started.
     Stopping,
     /// New was started.
@@ -118,6 +120,11 @@ impl Rescue {
         }
     }
 
+    /// The one that was made in place of old.
+    pub(super) fn new_id(&self) -> Option<&str> {
+        self.case.new.as_deref()
+    }
+
     pub(super) fn created(&mut self, new: &str) {
         self.case.new = Some(new.to_owned());
     }
@@ -139,7 +146,7 @@ impl Drop for Rescue {
             Stage::Moving if !has_sharers => return,
             Stage::Moving => (),
             _ if !self.old_ran => return,
-            Stage::Prepared | Stage::Stopping | Stage::Started | Stage::Back => (),
+            Stage::Prepared | Stage::Halting | Stage::Stopping | Stage::Started | Stage::Back => (),
         }
         let case = self.case.clone();
         let saving = runtime.spawn(async move { save(&case).await });
@@ -189,20 +196,22 @@ enum Save {
 }
 
 fn next(stage: Stage, look: Look) -> Save {
+    if stage == Stage::Halting && look.runs {
+        return Save::AwaitOld;
+    }
     // In its own place with nothing of ours beside it: it was put back, or never was put aside.
     if !look.is_aside {
         return if look.runs { Save::Nothing } else { Save::Back };
     }
     match (stage, look.new) {
         (Stage::Over, _)
-        | (Stage::Prepared | Stage::Stopping | Stage::Started, New::Runs)
+        | (Stage::Prepared | Stage::Halting | Stage::Stopping | Stage::Started, New::Runs)
         | (Stage::Moving, New::None | New::NeverStarted | New::Bad) => Save::Nothing,
         (Stage::Prepared, New::NeverStarted | New::Bad) if look.runs => Save::Unmake,
         (Stage::Stopping, _) if look.runs => Save::AwaitOld,
-        (Stage::Prepared | Stage::Stopping | Stage::Started, New::None) | (Stage::Back, _) => {
-            Save::Back
-        }
-        (Stage::Prepared | Stage::Stopping, New::NeverStarted | New::Bad)
+        (Stage::Prepared | Stage::Halting | Stage::Stopping | Stage::Started, New::None)
+        | (Stage::Back, _) => Save::Back,
+        (Stage::Prepared | Stage::Halting | Stage::Stopping, New::NeverStarted | New::Bad)
         | (Stage::Started, New::NeverStarted) => Save::StartNew,
         (Stage::Started, New::Bad) => Save::TurnRound,
         (Stage::Moving, New::Runs) => Save::TurnAllRound,
@@ -375,13 +384,18 @@ mod tests {
     #[test]
     fn something_serves_after_every_stage_and_nobody_is_killed_in_its_grace() {
         use New::{Bad, NeverStarted, None, Runs};
-        use Stage::{Back, Moving, Prepared, Started, Stopping};
+        use Stage::{Back, Halting, Moving, Prepared, Started, Stopping};
         let all = [Prepared, Stopping, Started, Moving, Back];
         for stage in all {
             // Whoever took the lease has put it back.
             check(stage, false, true, None, Save::Nothing);
             check(stage, false, false, None, Save::Back);
         }
+        // It was asked to stop before it was put aside.
+        check(Halting, false, true, None, Save::AwaitOld);
+        check(Halting, true, true, None, Save::AwaitOld);
+        check(Halting, false, false, None, Save::Back);
+        check(Halting, true, false, None, Save::Back);
         check(Prepared, true, true, None, Save::Back);
         check(Prepared, true, true, NeverStarted, Save::Unmake);
         // Its namespace is gone: it could not run any more.

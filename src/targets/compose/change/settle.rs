@@ -1,6 +1,6 @@
 //! What an earlier change left behind is brought to an end before a new one begins. Which end is judged in `leftover`.
 
-use super::back::{Place, can_run, put_back};
+use super::back::{Back, Place, can_run};
 use super::dependents;
 use super::health::{self, Look, Unwell};
 use super::leftover::{Fate, New, Wanted, fate};
@@ -54,7 +54,7 @@ async fn settle(
             site.say(&format!(
                 "an earlier change did not end: putting {name} back"
             ));
-            restore(site, old).await
+            restore(site, old, new).await
         }
         (Fate::Judge, Some(new)) => {
             site.say(&format!(
@@ -69,7 +69,7 @@ async fn settle(
                 Ok(()) => retire_old(site, old, new).await,
                 Err(Unwell::Failed(what)) => {
                     let what = site.quoted(&what);
-                    restore(site, old).await?;
+                    restore(site, old, Some(new)).await?;
                     if which != Wanted::New {
                         return Ok(());
                     }
@@ -168,26 +168,34 @@ async fn retire_old(site: &Site<'_>, old: &Replica, new: &Replica) -> Result<(),
     rescue.reached(Stage::Started);
     if old.is_running {
         let stopped = stop_old(site, old).await;
-        stopped.map_err(|error| error.changing(&format!("could not stop {}", old.name)))?;
+        stopped.map_err(|not| not.error.changing(&format!("could not stop {}", old.name)))?;
     }
     finish(site, old, &new.id, &dependents, &mut rescue).await
 }
 
-async fn restore(site: &Site<'_>, old: &Replica) -> Result<(), TargetError> {
+/// The old one has its place again. One that does not stay up there is no hindrance: another release is put in its place.
+async fn restore(site: &Site<'_>, old: &Replica, new: Option<&Replica>) -> Result<(), TargetError> {
     let dependents = dependents::of(site, old, false).await?;
+    let name = own_name(old);
+    let ours = new.filter(|new| new.labels.get(REPLACES) == Some(&old.id));
     let place = Place {
         old: &old.id,
-        name: own_name(old),
+        name,
         ran: None,
+        is_ending: false,
+        new: ours.map(|new| new.id.as_str()),
         sharers: &dependents.sharers,
     };
-    put_back(site, &place)
-        .await
-        .map_err(|why| TargetError::OutcomeUnknown {
-            what: format!(
-                "{}: {} could not be put back: {why}",
-                site.slot,
-                own_name(old)
-            ),
-        })
+    match dependents::put_all_back(site, &place, &[]).await {
+        Ok(Back::AsItWas) => Ok(()),
+        Ok(Back::Fallen(why)) => {
+            site.warn(&format!(
+                "{name}, which an earlier change put aside, has its place back, and {why}"
+            ));
+            Ok(())
+        }
+        Err(why) => Err(TargetError::OutcomeUnknown {
+            what: format!("{}: {name} could not be put back: {why}", site.slot),
+        }),
+    }
 }
