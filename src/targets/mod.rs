@@ -357,6 +357,24 @@ impl Finding {
             next: Some(next.into()),
         }
     }
+
+    /// What could not be looked at, or stands against a change. `who`: of whom an answer is waited for, "engine".
+    pub(crate) fn of(check: &str, error: TargetError, who: &str) -> Self {
+        let what = error.to_string();
+        let next = match error {
+            TargetError::Refused { next, .. }
+            | TargetError::Usage { next, .. }
+            | TargetError::BadRelease { next, .. }
+            | TargetError::Unhealthy { advice: next, .. } => next,
+            TargetError::Unreachable { .. } | TargetError::OutcomeUnknown { .. } => {
+                format!("run the same command again when the {who} answers")
+            }
+            TargetError::Held { .. } | TargetError::Conflict { .. } | TargetError::Failed(_) => {
+                "mend the cause, then run the same command again".to_owned()
+            }
+        };
+        Self::bad(check, what, next)
+    }
 }
 
 /// What a target is opened with besides its settings.

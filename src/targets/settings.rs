@@ -114,6 +114,38 @@ pub(crate) fn check_time(key: &str, found: Time, max: Time) -> Result<(), BadSet
     ))
 }
 
+/// The windows in which what is in place is watched: each up to an hour, none is fine.
+pub(crate) fn check_windows(stable: Time, drift: &[Time]) -> Result<(), BadSettings> {
+    check_window("stable", stable)?;
+    let mut drift = drift.iter().enumerate();
+    drift.try_for_each(|(index, time)| check_window(&format!("drift[{index}]"), *time))
+}
+
+/// Up to an hour.
+pub(crate) fn check_window(key: &str, found: Time) -> Result<(), BadSettings> {
+    if found <= Time::seconds(3600) {
+        return Ok(());
+    }
+    Err(BadSettings::new(
+        key,
+        format!("found {found}, expected at most 1h"),
+    ))
+}
+
+/// What lines of logs are searched for.
+pub(crate) fn check_pattern(key: &str, pattern: Option<&str>) -> Result<(), BadSettings> {
+    match pattern.map(regex_lite::Regex::new) {
+        None | Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => Err(BadSettings::new(
+            key,
+            format!(
+                "found {:?}, expected a regular expression that can be read ({error})",
+                pattern.unwrap_or_default()
+            ),
+        )),
+    }
+}
+
 /// A path or wildcard inside an artifact: relative, no `..`, `/`-separated.
 pub(crate) fn check_payload(key: &str, payload: &str) -> Result<(), BadSettings> {
     let ok = !payload.is_empty()

@@ -2,7 +2,9 @@
 
 use super::engine;
 use crate::targets::BadSettings;
-use crate::targets::settings::{Time, check_payload, check_time};
+use crate::targets::settings::{
+    Time, check_pattern, check_payload, check_time, check_window, check_windows,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -156,15 +158,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), BadSettings> {
     if let Some(payload) = &settings.payload {
         check_payload("payload", payload)?;
     }
-    if let Some(pattern) = &settings.log_errors
-        && let Err(error) = regex_lite::Regex::new(pattern)
-    {
-        return Err(BadSettings::new(
-            "log-errors",
-            format!("found {pattern:?}, expected a regular expression that can be read ({error})"),
-        ));
-    }
-    Ok(())
+    check_pattern("log-errors", settings.log_errors.as_deref())
 }
 
 fn check_place(settings: &Settings) -> Result<(), BadSettings> {
@@ -302,29 +296,11 @@ fn check_times(settings: &Settings) -> Result<(), BadSettings> {
         Time::seconds(HOUR),
     )?;
     check_time("running-for", settings.running_for, Time::seconds(600))?;
-    let windows = [("stable".to_owned(), settings.stable)]
-        .into_iter()
-        .chain(
-            settings
-                .stop_grace
-                .map(|grace| ("stop-grace".to_owned(), grace)),
-        )
-        .chain(
-            settings
-                .drift
-                .iter()
-                .enumerate()
-                .map(|(index, time)| (format!("drift[{index}]"), *time)),
-        );
-    for (key, time) in windows {
-        if Time::seconds(HOUR) < time {
-            return Err(BadSettings::new(
-                &key,
-                format!("found {time}, expected at most 1h"),
-            ));
-        }
+    check_windows(settings.stable, &settings.drift)?;
+    match settings.stop_grace {
+        Some(grace) => check_window("stop-grace", grace),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

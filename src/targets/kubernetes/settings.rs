@@ -2,7 +2,7 @@
 
 use super::slots::{self, Place, is_label};
 use crate::targets::BadSettings;
-use crate::targets::settings::{Time, check_payload, check_time};
+use crate::targets::settings::{Time, check_pattern, check_payload, check_time, check_windows};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -202,29 +202,8 @@ fn check_watching(settings: &Settings) -> Result<(), BadSettings> {
         settings.rollout_deadline,
         Time::seconds(2 * HOUR),
     )?;
-    let windows = std::iter::once(("stable".to_owned(), settings.stable)).chain(
-        settings
-            .drift
-            .iter()
-            .enumerate()
-            .map(|(index, time)| (format!("drift[{index}]"), *time)),
-    );
-    for (key, time) in windows {
-        if Time::seconds(HOUR) < time {
-            return Err(BadSettings::new(
-                &key,
-                format!("found {time}, expected at most 1h"),
-            ));
-        }
-    }
-    if let Some(pattern) = &settings.log_errors
-        && let Err(error) = regex_lite::Regex::new(pattern)
-    {
-        return Err(BadSettings::new(
-            "log-errors",
-            format!("found {pattern:?}, expected a regular expression that can be read ({error})"),
-        ));
-    }
+    check_windows(settings.stable, &settings.drift)?;
+    check_pattern("log-errors", settings.log_errors.as_deref())?;
     if let Some((index, step)) = settings
         .steps
         .iter()

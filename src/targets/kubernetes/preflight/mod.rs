@@ -185,23 +185,5 @@ async fn look(cluster: &Cluster, place: &Place) -> (Finding, Vec<String>) {
 }
 
 fn finding_of(check: &str, error: TargetError) -> Finding {
-    let what = error.to_string();
-    match error {
-        TargetError::Refused { next, .. }
-        | TargetError::Usage { next, .. }
-        | TargetError::BadRelease { next, .. } => Finding::bad(check, what, next),
-        TargetError::Unreachable { .. } | TargetError::OutcomeUnknown { .. } => Finding::bad(
-            check,
-            what,
-            "run the same command again when the cluster answers",
-        ),
-        TargetError::Unhealthy { advice, .. } => Finding::bad(check, what, advice),
-        TargetError::Held { .. } | TargetError::Conflict { .. } | TargetError::Failed(_) => {
-            Finding::bad(
-                check,
-                what,
-                "mend the cause, then run the same command again",
-            )
-        }
-    }
+    Finding::of(check, error, "cluster")
 }
