@@ -2,6 +2,8 @@
 //! it expires, every change also compares before it sets (either alone wedges or overwrites: Helm's pending releases,
 //! helm/helm#7653). The file names the holder; the kernel's lock on it tells whether a holder on this machine lives.
 
+mod renewal;
+
 use super::operation::Operation;
 use crate::model::outcome::{Failure, Outcome};
 use crate::report::history;
@@ -10,6 +12,7 @@ use anyhow::Context as _;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
+use renewal::{renew_file, renew_inside};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -18,7 +21,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 /// A lease that is not renewed for this long is over.
 const LENGTH: Duration = Duration::from_mins(1);
@@ -187,55 +190,6 @@ impl Leases {
     }
 }
 
-async fn renew_file(operation: &Operation, held: &Held) -> Failure {
-    loop {
-        sleep(RENEWAL).await;
-        let Err(error) = write(operation, &held.file) else {
-            held.renewed.set(Instant::now());
-            continue;
-        };
-        let text = format!("could not renew the lease: {error:#}");
-        if !held.is_locked && LENGTH <= held.renewed.at().elapsed() {
-            return outlasted(&text, LENGTH);
-        }
-        operation.warn(text);
-    }
-}
-
-async fn renew_inside(operation: &Operation, target: &dyn Target, renewed: &Renewed) -> Failure {
-    let mut next = renewed.at() + RENEWAL;
-    let mut trouble: Option<String> = None;
-    loop {
-        sleep_until(next).await;
-        let over = renewed.at() + LENGTH_INSIDE;
-        let asked = Instant::now();
-        if let Some(trouble) = trouble.as_ref().filter(|_| over <= asked) {
-            return outlasted(trouble, LENGTH_INSIDE);
-        }
-        let claim = claim(operation);
-        // Whoever could not ask before it was over (a machine that slept) asks once all the same.
-        let until = over.max(asked + RETRY);
-        let why = match timeout_at(until, target.lease(&claim)).await {
-            Ok(Ok(true)) => {
-                renewed.set(asked);
-                trouble = None;
-                next = asked + RENEWAL;
-                continue;
-            }
-            Ok(Ok(false)) => "the target takes none any more".to_owned(),
-            Ok(Err(TargetError::Held { what })) => return lost(&what),
-            Ok(Err(error)) => error.to_string(),
-            Err(_elapsed) => "found no answer".to_owned(),
-        };
-        let what = format!("could not renew the lease of {}: {why}", target.name());
-        next = until.min(Instant::now() + RETRY);
-        if Instant::now() < over {
-            operation.warn(what.clone());
-        }
-        trouble = Some(what);
-    }
-}
-
 fn take_one(operation: &Operation, path: &Path) -> Result<Held, Failure> {
     let opened = File::options()
         .create(true)
@@ -293,27 +247,6 @@ fn read(file: &mut File) -> Option<Written> {
         .and_then(|()| file.read_to_string(&mut text))
         .ok()?;
     serde_json::from_str(&text).ok()
-}
-
-/// Another operation took over, because this one could not renew in time.
-fn lost(what: &str) -> Failure {
-    Failure::msg(
-        Outcome::Incomplete,
-        format!("stopped in the middle: the lease was lost: {what}"),
-    )
-    .hint("let that operation end, then run the same command again: it observes first")
-}
-
-/// It could not be renewed for as long as it lasts: whoever waits for it may have it by now.
-fn outlasted(what: &str, length: Duration) -> Failure {
-    Failure::msg(
-        Outcome::Incomplete,
-        format!(
-            "stopped in the middle: the lease is over after {} s without a renewal, and another operation may have it: {what}",
-            length.as_secs()
-        ),
-    )
-    .hint("run the same command again when the target answers: it observes first")
 }
 
 /// Takes the lease that lies in a target, and answers when that was asked for; `None`: it has none. One that is held is waited for as long as a dead holder's would last.
