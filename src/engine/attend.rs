@@ -157,6 +157,10 @@ impl Story for Operation {
     }
 
     fn warn(&self, slot: &Slot, text: &str) {
-        Self::warn(self, format!("{slot}: {text}"));
+        let text = format!("{slot}: {text}");
+        // A target says it again of every plan that it looks at.
+        if self.facts().warned.insert(text.clone()) {
+            Self::warn(self, text);
+        }
     }
 }

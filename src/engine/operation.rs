@@ -57,6 +57,8 @@ pub(super) struct Facts {
     pub(super) changing: u32,
     /// Slots that the release in hand says something of; empty before there is one.
     pub(super) wanted: Vec<Slot>,
+    /// What targets have warned of.
+    pub(super) warned: BTreeSet<String>,
     /// Slots that hold something else than the release in hand says, and that were not asked for.
     pub(super) not_asked: Vec<Slot>,
     /// Somebody else changed a slot meanwhile: nothing more is changed, not even back.

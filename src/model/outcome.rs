@@ -106,8 +106,12 @@ impl Outcome {
             Self::Unhealthy => "the release is unhealthy and was left in place",
             Self::StillUnhealthy => "the rollback did not make the service well: escalate",
             Self::NoKnownGood => "there is no release that was proven good to go back to",
-            Self::ArtifactRefused => "the artifact is not what was promised; nothing was applied",
-            Self::Refused => "a guard, hazard, lease or policy forbids it; nothing was applied",
+            Self::ArtifactRefused => {
+                "the artifact is not what was promised, or does not fit the target; nothing was applied"
+            }
+            Self::Refused => {
+                "a guard, hazard, lease, policy or missing right forbids it; nothing was applied"
+            }
             Self::Inconclusive => "there was not enough evidence for a verdict",
             Self::Incomplete => "stopped in the middle; running the same command again resumes",
             Self::Unreachable => "GitHub or the target could not be reached within the deadline",

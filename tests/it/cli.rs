@@ -268,7 +268,7 @@ fn what_is_needed_and_not_there_is_named() {
     let argv = [&["rollback"], &SIMPLE[..]].concat();
     insta::assert_snapshot!(step.refusal(&argv), @r#"
     error: no token: GitHub hands out artifacts only to those who have one
-    hint: set GITHUB_TOKEN: a token that may read the repository's actions (export GITHUB_TOKEN="$(gh auth token)")
+    hint: set GITHUB_TOKEN: a token that may read the repository's actions (export GITHUB_TOKEN="$(gh auth token)"); or do without GitHub: rollback --artifact FILE
     "#);
     insta::assert_snapshot!(Step::shell().refusal(&[&["deploy"], &SIMPLE[..]].concat()), @r"
     error: nothing to deploy: this is no workflow run, and neither --artifact nor --run-id is given

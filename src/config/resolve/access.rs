@@ -105,7 +105,7 @@ pub(super) fn github(scope: &Scope<'_>, context: &RunContext) -> Result<GitHubAc
             if env.in_actions() {
                 "give the step `github-token: ${{ github.token }}` and the job `permissions: actions: read`"
             } else {
-                "set GITHUB_TOKEN: a token that may read the repository's actions (export GITHUB_TOKEN=\"$(gh auth token)\")"
+                "set GITHUB_TOKEN: a token that may read the repository's actions (export GITHUB_TOKEN=\"$(gh auth token)\"); or do without GitHub: rollback --artifact FILE"
             },
         ));
     }

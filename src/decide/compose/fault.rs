@@ -111,8 +111,10 @@ pub(super) fn fault(container: &Container, run: &Run, around: Around) -> Option<
         State::Exited | State::Dead => (!is_done(container, run, around.is_awaited))
             .then(|| could_not_start(container).unwrap_or_else(|| ended(container, run, around))),
         State::Created => Some(
-            could_not_start(container)
-                .unwrap_or_else(|| not_running("does not run: it was never started".to_owned())),
+            could_not_start(container).unwrap_or_else(|| Fault {
+                advice: "whoever made it was cut short: run that command again (lastgood rollback finishes its own first), or roll back",
+                ..not_running("does not run: it was never started".to_owned())
+            }),
         ),
         State::Paused => Some(not_running("is paused".to_owned())),
         State::Running => sick(container, run, around),

@@ -42,7 +42,8 @@ pub struct Container {
     pub is_restarted: bool,
     /// Whether ports of the host lead to it: then it serves, and is no job.
     pub has_ports: bool,
-    /// Whether its HEALTHCHECK has found it well, as far as the engine remembers.
+    /// Whether it is known to serve: its HEALTHCHECK has found it well, as far as the engine remembers, or it ran when its release was
+    /// recorded.
     pub has_served: bool,
     /// How long its HEALTHCHECK takes at the most by its own settings; zero without one.
     pub health_within: Duration,

@@ -158,7 +158,12 @@ impl<'a> Ward<'a> {
             Some(seen) => seen,
             // One bad answer is enough.
             None if is_over => None,
-            None => attending.await,
+            None => {
+                if probed.is_some() {
+                    operation.note("the probes are done; what is in place is watched on, until the windows of its targets are over");
+                }
+                attending.await
+            }
         };
         self.together(probed.as_ref(), seen.as_ref())
     }

@@ -218,7 +218,11 @@ fn take_one(operation: &Operation, path: &Path) -> Result<Held, Failure> {
         return Err(held_by_another(path, Some(&written)));
     }
     write(operation, &file)
-        .with_context(|| format!("could not write the lease {}", path.display()))?;
+        .with_context(|| format!("could not write the lease {}", path.display()))
+        .map_err(|cause| {
+            Failure::new(Outcome::Error, cause)
+                .hint("give a directory on a disk with room, that can be written to: --state-dir")
+        })?;
     Ok(Held {
         file,
         is_locked,

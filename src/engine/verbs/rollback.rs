@@ -211,7 +211,7 @@ pub(in crate::engine) fn resumes(operation: &Operation) -> bool {
     };
     operation.facts().resumes = true;
     operation.note(format!(
-        "{} has not ended, since it was stopped in the middle or is still at it: going on from what the target holds",
+        "{} has not ended, since it was stopped in the middle or is still at it: continuing from what the target holds",
         earlier.id
     ));
     true

@@ -155,10 +155,7 @@ async fn tell_left(
 fn tell_unnamed(kubernetes: &Kubernetes, facts: &ReleaseFacts<'_>) {
     let Some(story) = facts.story else { return };
     for (slot, why) in kubernetes.memory.left_out() {
-        story.progress(
-            &slot,
-            &format!("warning: NOT changed, left as it is: {why}"),
-        );
+        story.warn(&slot, &format!("NOT changed, left as it is: {why}"));
     }
 }
 

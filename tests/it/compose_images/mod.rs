@@ -312,11 +312,7 @@ async fn a_job_that_has_ended_is_left_alone() {
     assert_eq!(wanted[&web()], digest(&v1));
     let plan = diff::plan(&target.observe().await.unwrap(), &wanted);
     target.hazards(&plan, &facts).await.unwrap();
-    assert!(
-        told.text().contains("job: warning: NOT changed"),
-        "{}",
-        told.text()
-    );
+    assert!(told.text().contains("job: NOT changed"), "{}", told.text());
 }
 
 #[tokio::test]

@@ -245,15 +245,21 @@ impl<'a> Watch<'a> {
         self.images.learn(engine, replicas).await;
         let mut errors = self.logged(engine, &project, reads_logs).await;
         let happened = self.events.drain();
-        let awaited = self.compose.memory.awaited();
+        let (awaited, ran) = (self.compose.memory.awaited(), self.compose.memory.ran());
         let age = self.age;
         let at = self.began.elapsed();
         for service in &mut self.services {
             let found = project.get(&service.slot.0);
             let replicas = found.map_or(&[][..], |found| &found.replicas);
             let aside = found.map_or(&[][..], |found| &found.aside);
-            let read =
-                |replica| look::container(self.compose, &self.images, &service.held, age, replica);
+            // What ran when the release was recorded is no job that ends.
+            let has_run = ran.contains(&service.slot.0);
+            let read = |replica| {
+                let mut container =
+                    look::container(self.compose, &self.images, &service.held, age, replica);
+                container.has_served |= has_run;
+                container
+            };
             service.standing.take(&Look {
                 at,
                 is_stability: self.schedule.is_stability(at),

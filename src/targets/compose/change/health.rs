@@ -5,7 +5,6 @@ use super::calls;
 use super::site::Site;
 use crate::targets::compose::engine::EngineError;
 use crate::targets::compose::{container, logs, project};
-use crate::targets::process::mask;
 use bollard::query_parameters::EventsOptions;
 use futures_util::{Stream, StreamExt as _, pin_mut};
 use jiff::{SignedDuration, Timestamp};
@@ -250,7 +249,7 @@ async fn last_words(site: &Site<'_>, id: &str) -> String {
     };
     match text.lines().rfind(|line| !line.trim().is_empty()) {
         Some(last) => {
-            let last = line(&mask(last, &site.compose.base.secrets));
+            let last = line(&site.compose.masked(last));
             format!("; its last line is {last:?}")
         }
         None => String::new(),

@@ -215,10 +215,7 @@ async fn come_up(site: &Site<'_>, replica: &Replica) -> Result<(), TargetError> 
         Ok(_) => Ok(()),
         Err(Unwell::Failed(what)) => Err(TargetError::Unhealthy {
             what: format!("{}: {} {}", site.slot, replica.name, site.quoted(&what)),
-            advice: format!(
-                "put back another release (--run-id), or find out why {} does not come up",
-                site.slot
-            ),
+            advice: tell::advice(site),
         }),
         Err(Unwell::Unknown(error)) => Err(error.changing(&format!("start {}", replica.name))),
     }

@@ -1,12 +1,12 @@
 //! What an earlier change left behind is brought to an end before a new one begins. Which end is judged in `leftover`.
 
 use super::back::{Back, Place, can_run};
-use super::dependents;
 use super::health::{self, Look, Unwell};
 use super::leftover::{Fate, New, Wanted, fate};
 use super::replace::{finish, stop_old};
 use super::rescue::{Rescue, Stage};
 use super::site::{Site, own_name};
+use super::{dependents, tell};
 use crate::model::state::Revision;
 use crate::targets::TargetError;
 use crate::targets::compose::body::REPLACES;
@@ -78,9 +78,7 @@ async fn settle(
                         what: format!(
                             "{slot}: the new {name} {what}; the container of before is back"
                         ),
-                        advice: format!(
-                            "put back another release (--run-id), or find out why {slot} does not come up"
-                        ),
+                        advice: tell::advice(site),
                     })
                 }
                 Err(Unwell::Unknown(error)) => Err(error.changing(&format!("start {name}"))),

@@ -74,10 +74,15 @@ pub(super) fn told(
         }
         Trouble::Unwell(_) => TargetError::Unhealthy {
             what: format!("{}: {what}; {now}", site.slot),
-            advice: format!(
-                "put back another release (--run-id), or find out why {} does not come up",
-                site.slot
-            ),
+            advice: advice(site),
         },
     }
+}
+
+/// What to do when the image that was good does not come up.
+pub(super) fn advice(site: &Site<'_>) -> String {
+    format!(
+        "put back another release (--run-id), or find out why {} does not come up: values of its variables may have changed, which no release records",
+        site.slot
+    )
 }

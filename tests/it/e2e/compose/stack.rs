@@ -27,7 +27,7 @@ impl Shop {
             .await;
     }
 
-    /// Waits until the last update of `web` is in this state and so many of its tasks run; what the swarm says of it then.
+    /// Waits until the last update of `web` is in this state and at least so many of its tasks run; what the swarm says of it then.
     async fn until(&self, state: &str, running: usize) -> Value {
         let tasks = ["service", "ps", "shop_web", "--format", "{{.CurrentState}}"];
         let began = Instant::now();
@@ -36,7 +36,7 @@ impl Shop {
             let tasks = self.swarm.docker(&tasks).await;
             let up = tasks.lines().filter(|it| it.starts_with("Running")).count();
             let found = said["UpdateStatus"]["State"].as_str().unwrap_or_default();
-            if found == state && up == running {
+            if found == state && running <= up {
                 return said;
             }
             assert!(began.elapsed() < Duration::from_secs(40), "{said:#}{tasks}");
@@ -82,7 +82,8 @@ async fn swarm_stack_that_is_deployed_badly_is_put_back() {
 
     // In the workflow: the deploy step says nothing, the swarm gives up, and `watch` puts back what was recorded.
     shop.deploy(&bad, "v3-bad").await;
-    shop.until("paused", 1).await;
+    // On a slow machine the second task is updated before the first one is found unhealthy.
+    shop.until("paused", 0).await;
     let watch = shop.stage.lastgood(&["watch"]).json().step(NEW);
     let out = watch.run().await;
     out.ended(10, "rolled-back");
