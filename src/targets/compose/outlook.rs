@@ -164,7 +164,9 @@ fn of_project(compose: &Compose, pin: Option<&Pin>) -> Option<(&'static str, Str
         pin.and_then(record::project)?,
         compose.settings.project.as_deref()?,
     );
-    let what = format!("the release was recorded of project {recorded}, and this is project {own}");
+    let what = format!(
+        "the release was recorded of project {recorded}, and this is project {own}: its services may be another application"
+    );
     (recorded != own).then_some(("other-project", what))
 }
 
